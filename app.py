@@ -1,0 +1,365 @@
+"""Wires the rooms together and decides nothing: ``create_app`` and the ``ioc`` command.
+
+Heavy libraries are imported where they are used, so that each process carries only its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ioc.config import secret
+from ioc.errors import ConfigError, Fault, IocError
+from ioc.processes import (
+    INSTANCE,
+    PARENT,
+    REFUSED,
+    Supervisor,
+    ask,
+    check_free,
+    follow_parent,
+    wait_until_prepared,
+)
+from ioc.settings import Settings
+
+if TYPE_CHECKING:
+    from dash import Dash
+
+ROOT = Path(__file__).resolve().parent
+SANDBOX = "IOC_WITH_SANDBOX"
+WORKERS, THREADS, GRACEFUL = 2, 128, 3
+
+INDEX = """<!DOCTYPE html>
+<html lang="vi">
+    <head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}</head>
+    <body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
+</html>"""
+
+ENTRY = '<div id="react-entry-point"><p class="_dash-loading">Đang tải…</p></div>'
+
+
+def create_app(settings: Settings, store: Any = None) -> Dash:
+    """The web: a guarded Flask server with the pages, the stream and the data addresses on it."""
+    from dash import Dash
+    from flask import Flask, g
+
+    from layouts import shell, state
+    from layouts.web import api, cache, compress, guard, health, live, problems, screens
+
+    class Pages(Dash):
+        def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]
+            return super().interpolate_index(**parts | {"app_entry": ENTRY})
+
+    store = store or open_store(settings, migrate=False)
+    server = Flask("layouts", static_folder=None)
+    app = Pages(
+        "layouts",
+        server=False,
+        assets_folder=str(ROOT / "assets"),
+        use_pages=True,
+        pages_folder="",
+        title=shell.PRODUCT,
+        update_title="",
+        index_string=INDEX,
+        suppress_callback_exceptions=True,
+        include_pages_meta=False,
+        enable_mcp=False,
+        add_log_handler=False,
+    )
+    problems.install(server)
+    guard.install(app, server, settings)  # before Dash: nothing runs ahead of the guard
+    screens.install(server, store)
+    compress.install(server)
+    state.place(server, store=store, settings=settings, orgunits=store.orgunits)
+    watch = live.install(server, store, ROOT / "assets")
+    health.install(server, store, watch)
+    api.install(server, store, cache.install(server, settings.cache_url))
+    app.init_app(server)
+    shell.install(app)
+    # Dash finishes itself in the first request and lets a second one overtake it: do it now
+    with server.test_request_context("/_favicon.ico", base_url="http://127.0.0.1"):
+        g.principal = guard.identify(settings)
+        server.preprocess_request()
+    return app
+
+
+def open_store(settings: Settings, *, migrate: bool) -> Any:
+    """The KPI store that the settings name."""
+    from ioc.orgunits import OrgUnits
+    from kpi import store
+    from kpi.catalogue import load_catalogue
+
+    return store.open_store(
+        settings.database_url, load_catalogue(settings.config), OrgUnits.load(), migrate=migrate
+    )
+
+
+def load_sources(settings: Settings) -> Any:
+    """The sources that the poller runs. Raises ConfigError with all faults.
+
+    What the environment does not set points at the sample province.
+    """
+    from connectors.config import load_sources, paths_of
+    from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET
+
+    sample = {
+        "IOC_PUBLIC_SERVICES_URL": f"http://127.0.0.1:{settings.sandbox_port}",
+        "IOC_PUBLIC_SERVICES_CLIENT_ID": CLIENT_ID,
+        "IOC_PUBLIC_SERVICES_CLIENT_SECRET": CLIENT_SECRET,
+        "IOC_STAFF_FOLDER": str((settings.data / "sandbox" / "staff").absolute()),
+    }
+    for name, value in sample.items():
+        if not _is_given(name):
+            os.environ[name] = value
+    return load_sources(paths_of(settings))
+
+
+def _is_given(name: str) -> bool:
+    """Whether a deployment gives this variable, in one of the ways that ``secret`` reads."""
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    return (
+        name in os.environ
+        or f"{name}_FILE" in os.environ
+        or (credentials is not None and (Path(credentials) / name).is_file())
+    )
+
+
+def _given(name: str) -> str:
+    """What a variable says once ``load_sources`` has given the missing ones their sample."""
+    return secret(name, os.environ) or ""
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def check(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Look at the configuration only; print every fault."""
+    from ioc.orgunits import OrgUnits
+    from kpi.catalogue import load_catalogue
+
+    faults: list[Fault] = []
+    checks = (
+        OrgUnits.load,
+        lambda: load_catalogue(settings.config),
+        lambda: load_sources(settings),
+    )
+    for load in checks:
+        try:
+            load()
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    print("Cấu hình hợp lệ.")
+    return 0
+
+
+def web(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Serve the pages with gunicorn; every worker opens the store for itself."""
+    from gunicorn.app.base import BaseApplication
+    from gunicorn.errors import AppImportError
+    from gunicorn.glogging import Logger
+
+    memory = Path("/dev/shm")  # noqa: S108  heartbeat files of workers, never data
+
+    class Log(Logger):
+        error_fmt = "web     | %(levelname)s gunicorn: %(message)s"
+
+    class Web(BaseApplication):
+        def load_config(self) -> None:
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            options = {
+                "bind": f"{host}:{settings.port}",
+                "worker_class": "gthread",
+                "workers": WORKERS,
+                "threads": THREADS,
+                "graceful_timeout": GRACEFUL,
+                "keepalive": 75,
+                "preload_app": False,
+                "control_socket_disable": True,
+                "worker_tmp_dir": str(memory) if memory.is_dir() else None,
+                "loglevel": "warning",
+                "logger_class": Log,
+            }
+            for name, value in options.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            try:
+                return create_app(settings).server
+            except IocError as error:
+                raise AppImportError(error) from error  # said in one sentence, without a trace
+
+    from kpi import store  # noqa: F401  what all workers need is loaded once, before they part
+    from layouts import PAGES
+
+    for page in PAGES:
+        import_module(page.module)
+    os.environ.setdefault(INSTANCE, secrets.token_hex(8))
+    wait_until_prepared()
+    if PARENT not in os.environ:
+        open_store(settings, migrate=True).close()
+    Web("%(prog)s").run()
+    return 0
+
+
+def poll(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Poll all sources on schedule, or one of them once."""
+    from connectors import poller, schedule
+    from kpi import health
+
+    sources = load_sources(settings)
+    store = open_store(settings, migrate=PARENT not in os.environ)
+    if arguments.source is None:
+        _await_sandbox(settings)
+        schedule.run(store, sources, settings)
+        return 0
+    source = next((one for one in sources if one.id == arguments.source), None)
+    if source is None:
+        names = ", ".join(one.id for one in sources)
+        raise IocError(f"không có nguồn {arguments.source!r}; có: {names}")
+    if not arguments.dry_run:
+        health.publish_sources(store, sources)
+    done = poller.poll(store, source, settings, dry_run=arguments.dry_run)
+    if not arguments.dry_run:
+        print(json.dumps(done, ensure_ascii=False, indent=2, default=str))
+    return 0 if done.get("outcome") in ("ok", "empty") else 1
+
+
+def _await_sandbox(settings: Settings, seconds: float = 60.0) -> None:
+    """Under ``ioc run`` the sample province starts beside us: its first poll is no failure.
+
+    Half a folder would be taken for all of it, so its workbooks are waited for too.
+    """
+    folder, end = Path(_given("IOC_STAFF_FOLDER")), time.monotonic() + seconds
+    while SANDBOX in os.environ and time.monotonic() < end:
+        state = ask("127.0.0.1", settings.sandbox_port + 1, "/healthz") or {}
+        if folder.is_dir() and state.get("soBaoCao"):
+            return
+        time.sleep(0.2)
+
+
+def sandbox(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Serve the sample province on loopback ports, or stop one system of a running one."""
+    if arguments.action:
+        path = {"stop": "/control/dung", "start": "/control/chay"}[arguments.action]
+        answer = ask(
+            "127.0.0.1", settings.sandbox_port + 1, path, "POST", **{"X-Sandbox-Control": "1"}
+        )
+        print("Tỉnh mẫu không chạy." if answer is None else json.dumps(answer, ensure_ascii=False))
+        return 0 if answer else 1
+    from connectors.sandbox import serve
+
+    load_sources(settings)
+    serve.run(
+        first_port=settings.sandbox_port,
+        folder=Path(_given("IOC_STAFF_FOLDER")),
+        scale=settings.sandbox_scale,
+        seed=settings.sandbox_seed,
+        client_id=_given("IOC_PUBLIC_SERVICES_CLIENT_ID"),
+        client_secret=_given("IOC_PUBLIC_SERVICES_CLIENT_SECRET"),
+    )
+    return 0
+
+
+def rebuild(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Derive every figure again from the stored versions."""
+    from kpi.rebuild import rebuild
+
+    print(f"Đã dựng lại từ {rebuild(open_store(settings, migrate=True))} mốc thời gian.")
+    return 0
+
+
+def export(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Write one question as CSV to standard output, as its address would."""
+    from layouts.web import api
+
+    store = open_store(settings, migrate=False)
+    given = dict(part.partition("=")[::2] for part in arguments.filter)
+    for chunk in api.export(store, arguments.question, given):
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def run(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """Everything on one machine: sample province, poller and web, until told to stop."""
+    real = _is_given("IOC_PUBLIC_SERVICES_URL")
+    ports = [settings.port] + ([] if real else [settings.sandbox_port, settings.sandbox_port + 1])
+    for port in ports:
+        check_free(settings.host, port)
+
+    def prepare() -> None:
+        from kpi import health
+
+        sources = load_sources(settings)
+        store = open_store(settings, migrate=True)
+        health.publish_sources(store, sources)  # so that the first page already says: sample data
+        store.close()
+
+    print("Đang chuẩn bị kho số liệu…", flush=True)
+    program = [sys.executable, str(ROOT / "app.py")]
+    names = ["web", "poll"]
+    if not real:
+        os.environ[SANDBOX] = "1"
+        names.insert(1, "sandbox")
+    return Supervisor(program, names, host=settings.host, port=settings.port, prepare=prepare).run()
+
+
+# --- the command line ----------------------------------------------------------------------------
+COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] = {
+    "run": (run, "chạy tất cả trên một máy, kèm tỉnh mẫu"),
+    "web": (web, "chỉ chạy trang"),
+    "poll": (poll, "chỉ thu thập số liệu"),
+    "sandbox": (sandbox, "chỉ chạy tỉnh mẫu"),
+    "check": (check, "kiểm tra cấu hình"),
+    "rebuild": (rebuild, "dựng lại mọi số liệu từ các bản ghi đã lưu"),
+    "export": (export, "xuất CSV ra màn hình"),
+}
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    """The command and its arguments."""
+    parser = argparse.ArgumentParser("ioc", description="Trung tâm điều hành thông minh")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="LỆNH")
+    parsers = {name: commands.add_parser(name, help=what) for name, (_, what) in COMMANDS.items()}
+    parsers["poll"].add_argument("source", nargs="?", help="mã nguồn; để trống: mọi nguồn")
+    parsers["poll"].add_argument("--once", action="store_true", help="một lần rồi thôi")
+    parsers["poll"].add_argument("--dry-run", action="store_true", help="chỉ in, không ghi")
+    parsers["sandbox"].add_argument("action", nargs="?", choices=("stop", "start"))
+    parsers["sandbox"].add_argument("system", nargs="?", choices=("public_services",))
+    parsers["export"].add_argument("question", help="standings, values, targets, …")
+    parsers["export"].add_argument("filter", nargs="*", help="bộ lọc, ví dụ org_unit=area-qb")
+    return parser.parse_args(given)
+
+
+def main(given: list[str] | None = None) -> int:
+    """Run one command; a refusal is a sentence in Vietnamese and exit code 2."""
+    asked = arguments(given)
+    logging.basicConfig(
+        level=logging.INFO, format=f"{asked.command:<7} | %(levelname)s %(name)s: %(message)s"
+    )
+    for noisy in ("httpx", "httpx2", "httpcore2", "apscheduler", "alembic", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    if PARENT in os.environ:
+        follow_parent()
+    try:
+        return COMMANDS[asked.command][0](Settings.from_env(), asked)
+    except IocError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Talks to sector systems: one failure never touches another source."""

@@ -1,0 +1,104 @@
+"""How a source is told who we are: secrets are read when used and never kept in a source."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from ioc.config import expand
+from ioc.errors import Broken
+from ioc.source import ApiKey, Basic, Bearer, Headers, OAuth2, Source
+
+Post = Callable[[str, dict[str, str], dict[str, str]], bytes]
+
+
+class Proof(NamedTuple):
+    """What a request carries to prove who asks, and whether asking anew may help."""
+
+    headers: dict[str, str]
+    params: dict[str, str]
+    renewable: bool = False
+
+
+class _Token(NamedTuple):
+    text: str
+    until: float
+
+
+_tokens: dict[tuple[str, str, str], _Token] = {}  # they outlive a poll, not the process
+
+
+class Credentials:
+    """The proof of one source; a token is kept until shortly before it expires."""
+
+    def __init__(
+        self,
+        source: Source,
+        env: Mapping[str, str],
+        clock: Callable[[], float],
+        hide: Callable[[str], None],
+    ):
+        self._source, self._env, self._clock, self._hide = source, env, clock, hide
+
+    def proof(self, post: Post) -> Proof:
+        """Headers and parameters for one request; ``post`` fetches a token where one is due."""
+        match self._source.auth:
+            case Basic(username=user, password=password):
+                pair = f"{expand(user, self._env)}:{self._secret(password)}"
+                return Proof({"Authorization": f"Basic {self._base64(pair)}"}, {})
+            case Bearer(token=token):
+                return Proof({"Authorization": f"Bearer {self._secret(token)}"}, {})
+            case ApiKey(key=key, param=str(param)):
+                return Proof({}, {param: self._secret(key)})
+            case ApiKey(key=key, header=header):
+                return Proof({header: self._secret(key)}, {})
+            case Headers(headers=headers):
+                return Proof({name: self._secret(text) for name, text in headers.items()}, {})
+            case OAuth2() as auth:
+                return Proof({"Authorization": f"Bearer {self._token(auth, post)}"}, {}, True)
+        return Proof({}, {})
+
+    def forget(self) -> None:
+        """Drop the kept token: the source no longer takes it."""
+        _tokens.pop(self._token_key(), None)
+
+    def _token_key(self) -> tuple[str, str, str]:
+        auth = self._source.auth
+        assert isinstance(auth, OAuth2)
+        return self._source.id, expand(auth.token_url, self._env), expand(auth.client_id, self._env)
+
+    def _token(self, auth: OAuth2, post: Post) -> str:
+        key = self._token_key()
+        token = _tokens.get(key)
+        if token is None or self._clock() >= token.until:
+            token = _tokens[key] = self._ask(auth, post)
+        self._hide(token.text)
+        return token.text
+
+    def _ask(self, auth: OAuth2, post: Post) -> _Token:
+        _, url, client = self._token_key()
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client,
+            "client_secret": self._secret(auth.client_secret),
+        }
+        if auth.scope:
+            form["scope"] = auth.scope
+        try:
+            reply = json.loads(post(url, form, {}))
+            text, seconds = reply["access_token"], float(reply.get("expires_in", 60))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Broken("máy chủ cấp mã truy cập trả lời sai mẫu") from None
+        if not isinstance(text, str) or not text.isascii() or not text.isprintable():
+            raise Broken("máy chủ cấp mã truy cập trả lời sai mẫu")
+        return _Token(text, self._clock() + seconds - min(30.0, seconds / 10))
+
+    def _secret(self, reference: str) -> str:
+        value = expand(reference, self._env)
+        self._hide(value)
+        return value
+
+    def _base64(self, text: str) -> str:
+        coded = base64.b64encode(text.encode()).decode()
+        self._hide(coded)
+        return coded

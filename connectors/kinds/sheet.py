@@ -1,0 +1,131 @@
+"""A folder of workbooks and CSV files that units send in: each new or changed file is one batch.
+
+The cursor remembers files by name, size, time and content, so an unchanged folder costs one
+listing, and the same content under another name is skipped and said so. A file that cannot be
+read is remembered too, with the reason, until it changes.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from connectors.folder import File
+from connectors.io import IO
+from connectors.kinds.workbook import Table, read_table
+from connectors.values import clean
+from ioc.errors import Broken, Transient
+from ioc.model import Batch
+from ioc.source import Source
+
+OPTIONS = {"sheet", "skip", "csv", "settle", "files"}
+_FORMAT = 1
+
+
+def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
+    """One batch a file, oldest first; a file that does not fit is refused and stops no other.
+
+    Rows carry ``_file``, ``_modified`` and their cells by declared heading; a row that the
+    declared ``skip`` (heading -> pattern) matches, such as a total, is blank.
+
+    Raises:
+        Broken: no file of the folder could be read.
+    """
+    seen, bad = _remembered(since, _form(source))
+    contents = {entry[2]: name for name, entry in seen.items()}
+    wanted = re.compile(source.options.get("files", ""))
+    refused: dict[str, list[Any]] = {}
+    taken = 0
+    for file in io.files(".xlsx", ".csv"):
+        stamp = [file.size, file.mtime_ns]
+        if not wanted.search(file.name):
+            continue
+        if seen.get(file.name, [])[:2] == stamp:
+            taken += 1
+            continue
+        if bad.get(file.name, [])[:2] == stamp:
+            refused[file.name] = bad[file.name]
+            continue
+        try:
+            body = io.read(file)
+        except Transient as error:
+            io.waiting = True
+            io.note(str(error))
+            continue
+        content = hashlib.sha256(body).hexdigest()[:24]
+        before = contents.get(content)
+        known = before is not None
+        if known and before != file.name:
+            io.note(f"{file.name}: cùng nội dung với {before}, bỏ qua")
+        try:
+            rows, first = ([], 1) if known else _rows(source, file, body)
+        except Broken as error:
+            refused[file.name] = [*stamp, str(error)]
+            continue
+        now = {**seen, file.name: [*stamp, content]}
+        bad.pop(file.name, None)
+        cursor = _cursor(now, bad, _form(source))
+        batch = Batch(rows, cursor, origin=file.name, first=first, apart=True)
+        yield batch
+        if batch.refused:
+            refused[file.name] = [*stamp, batch.refused]
+            continue
+        seen, contents[content] = now, file.name
+        taken += 1
+    if refused and not taken:
+        raise Broken("; ".join(reason for *_, reason in refused.values()))
+    for name, (*_, reason) in refused.items():  # at every poll, until it is put right
+        yield Batch([], _cursor(seen, refused, _form(source)), origin=name, refused=reason)
+
+
+def _rows(source: Source, file: File, body: bytes) -> tuple[list[dict[str, Any]], int]:
+    skip = {name: re.compile(pattern) for name, pattern in source.options.get("skip", {}).items()}
+    table = read_table(file.name, body, dict.fromkeys([*_headings(source), *skip]), source.options)
+    known = {"_file": file.name, "_modified": file.modified}
+    return [_row(table, cells, skip, known) for cells in table.rows], table.first
+
+
+def _row(
+    table: Table, cells: list[Any], skip: dict[str, re.Pattern[str]], known: dict[str, Any]
+) -> dict[str, Any]:
+    if all(value in ("", None) for value in cells):
+        return {}
+    row = {name: cells[c] if c < len(cells) else "" for name, c in table.columns.items()}
+    if any(pattern.search(clean(str(row[name]))) for name, pattern in skip.items()):
+        return {}
+    return {**known, **row}
+
+
+def _headings(source: Source) -> list[str]:
+    """Every heading that the mapping reads: a workbook without one of them is another form."""
+    specs = [*source.fields.values(), *(source.readings or {}).values()]
+    paths = [spec if isinstance(spec, str) else spec["path"] for spec in specs]
+    return [path for path in [*paths, *source.keys] if not path.startswith("_")]
+
+
+def _form(source: Source) -> str:
+    """What a file is measured against: refusals are forgotten when it changes."""
+    said = [source.fields, source.readings, source.keys, source.options]
+    text = json.dumps(said, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _remembered(since: str | None, form: str) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """Files that were read (size, time, content) and that were refused (size, time, reason)."""
+    if since is None:
+        return {}, {}
+    try:
+        state = json.loads(since)
+        if state["v"] != _FORMAT:
+            raise ValueError(state["v"])
+        seen, bad = state["files"], state.get("bad", {})
+        assert all(len(entry) == 3 for entry in (*seen.values(), *bad.values()))
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
+        raise Broken("mốc đã lưu của thư mục không đọc được: cần người xem lại") from None
+    return seen, bad if state.get("form") == form else {}
+
+
+def _cursor(seen: dict[str, list[Any]], bad: dict[str, list[Any]], form: str) -> str:
+    state = {"v": _FORMAT, "files": seen, "bad": bad, "form": form}
+    return json.dumps(state, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,300 @@
+"""Turns a row as a source said it into a Record, Readings or a Rejection: allow-listed fields only.
+
+What ``fields`` does not name is never looked at, so names, phones, addresses and free text end
+here. A field is a key of the row or a JMESPath (a heading, in tables), or a mapping:
+``{path, values, format, zone, locale, signed, required, grain, match, at_most}``.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from jmespath.exceptions import JMESPathError
+
+from connectors.paths import PLAIN, Get, getter
+from connectors.privacy import Hasher, secret_key
+from connectors.values import (
+    FUTURE,
+    Bad,
+    Read,
+    code,
+    coded,
+    instant,
+    number,
+    period,
+    shown,
+    zone_of,
+)
+from ioc.errors import Broken
+from ioc.model import Batch, Reading, Record, Rejection
+from ioc.source import Source
+
+DRIFT_ROWS = 3  # fewer rows without a required field are rejected one by one
+_INSTANTS = ("opened_at", "due_at", "closed_at", "changed_at")
+_NUMBERS = ("quantity", "lat", "lon")
+_REQUIRED = {"org_unit", "opened_at", "period"}
+_OPTIONS = {"path", "values", "format", "zone", "locale", "signed", "required", "grain", "match"}
+_OPTIONS |= {"at_most"}
+_TABLES = ("sheet",)  # kinds whose fields are headings, never expressions
+
+Item = Record | Reading | Rejection
+
+
+class Mapper:
+    """The mapping of one source, compiled once; ``unknown`` gathers fields nobody declared."""
+
+    def __init__(self, source: Source, key: bytes):
+        self._source = source
+        self._hasher = Hasher(key)
+        self._fields = {name: _field(source, name, spec) for name, spec in source.fields.items()}
+        self._readings = {
+            element: _field(source, "value", spec)
+            for element, spec in (source.readings or {}).items()
+        }
+        self._at_most = {
+            element: spec["at_most"]
+            for element, spec in (source.readings or {}).items()
+            if isinstance(spec, dict) and "at_most" in spec
+        }
+        if unknown := sorted(set(self._at_most.values()) - set(self._readings)):
+            raise ValueError(f"readings: at_most nêu số liệu không có: {', '.join(unknown)}")
+        self._flat = flat = source.kind in _TABLES
+        self._keys = {path: getter(path, flat=flat) for path in source.keys}
+        self._record = source.record
+        self._past = [name for name in _INSTANTS if name in self._fields and name != "due_at"]
+        self._plan = [
+            (name, field.get, field.to_value, field.required, field.path)
+            for name, field in self._fields.items()
+        ]
+        columns = [*self._fields.values(), *self._readings.values()]
+        paths = [*(field.path for field in columns), *source.keys]
+        self._known = set(paths) if flat else {_top(path) for path in paths}
+        self._known.update(source.options.get("ignore", ()))
+        self._shape: Any = None
+        self.unknown: set[str] = set()
+
+    def map_rows(self, batch: Batch, now: datetime) -> Iterator[Item]:
+        """All rows of a batch, in order; a row of readings gives one item per element.
+
+        A batch that was refused as a whole is one rejection.
+
+        Raises:
+            Broken: no row at all has a required field, so the source's form has changed.
+        """
+        if batch.refused:
+            said = {"origin": batch.origin, "refused": batch.refused}
+            yield Rejection(batch.origin, batch.refused, {}, self._hasher.row(said))
+            return
+        self._refuse_drift(batch.rows)
+        self._latest = now + FUTURE
+        for i, row in enumerate(batch.rows):
+            if row == {} and self._flat:
+                continue  # a blank line of a sheet: kept so that positions count, says nothing
+            if not isinstance(row, Mapping):
+                yield self._rejection({}, batch.position(i), "dòng không phải đối tượng có trường")
+                continue
+            if row.keys() != self._shape:
+                self._notice(row)
+            if self._record:
+                yield self._record_of(row, batch.position(i))
+            else:
+                yield from self._readings_of(row, batch.position(i))
+
+    def _record_of(self, row: Mapping[str, Any], position: str) -> Record | Rejection:
+        try:
+            key = self._key(row)
+            values = self._values(row)
+            self._refuse_times(values)
+        except Bad as error:
+            return self._rejection(row, position, str(error))
+        return Record(key=key, kind=self._record, position=position, **values)
+
+    def _readings_of(self, row: Mapping[str, Any], position: str) -> Iterator[Reading | Rejection]:
+        try:
+            values = self._values(row)
+            self._refuse_times(values)
+        except Bad as error:
+            yield self._rejection(row, position, str(error))
+            return
+        figures: dict[str, float] = {}
+        refused: list[Rejection] = []
+        for element, field in self._readings.items():
+            try:
+                value = field.read(row)
+                limit = figures.get(self._at_most.get(element, ""))
+                if value is not None and limit is not None and value > limit:
+                    whole = self._readings[self._at_most[element]].path
+                    raise Bad(f"{field.path}: lớn hơn “{whole}”")
+            except Bad as error:
+                refused.append(self._rejection(row, position, str(error)))
+                continue
+            if value is not None:  # an empty cell is unknown: no reading, and no fault
+                figures[element] = value
+        if refused:  # a denominator without its numerator would count in the sums above
+            yield from refused
+            return
+        for element, value in figures.items():
+            yield Reading(element=element, value=value, position=position, **values)
+
+    def _values(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        values = {}
+        for name, get, to_value, required, path in self._plan:
+            try:
+                value = values[name] = to_value(get(row))
+            except Bad as error:
+                raise Bad(f"{path}: {error}") from None
+            if value is None and required:
+                raise Bad(f"thiếu {path}")
+        return values
+
+    def _key(self, row: Mapping[str, Any]) -> str:
+        parts = [self._source.id]
+        for path, get in self._keys.items():
+            try:
+                part = code(get(row))
+            except Bad as error:
+                raise Bad(f"{path}: {error}") from None
+            if part is None:
+                raise Bad(f"thiếu {path}")
+            parts.append(part)
+        return self._hasher.code("\x1f".join(parts))
+
+    def _refuse_times(self, values: Mapping[str, Any]) -> None:
+        for name in self._past:
+            at = values[name]
+            if at is not None and at > self._latest:
+                raise Bad(f"{self._fields[name].path}: thời điểm ở tương lai")
+        opened, closed = values.get("opened_at"), values.get("closed_at")
+        if opened is not None and closed is not None and closed < opened:
+            raise Bad(f"{self._fields['closed_at'].path}: trước thời điểm tiếp nhận")
+
+    def _refuse_drift(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        rows = [row for row in rows if row and isinstance(row, Mapping)]
+        if len(rows) < DRIFT_ROWS:
+            return
+        fields = {name: field for name, field in self._fields.items() if field.required}
+        needed = {field.path: field.get for field in fields.values()}
+        needed |= self._keys
+        for path, get in needed.items():
+            if all(get(row) is None for row in rows):
+                raise Broken(f"mọi dòng đều thiếu trường bắt buộc “{path}”: nguồn đã đổi mẫu")
+
+    def _notice(self, row: Mapping[str, Any]) -> None:
+        self._shape = row.keys()
+        names = (str(name)[:60] for name in row if name not in self._known)
+        self.unknown.update(name for name in names if not name.startswith("_"))
+
+    def _rejection(self, row: Mapping[str, Any], position: str, reason: str) -> Rejection:
+        kept = {}
+        for name, field in {**self._fields, **self._readings}.items():
+            value = field.get(row)
+            if value is None or isinstance(value, (dict, list)):
+                continue
+            kept[name] = shown(str(value))
+        return Rejection(position, reason, kept, self._hasher.row(row))
+
+
+class _Field:
+    """One coded field: where it stands in a row, how it is read, whether a row needs it."""
+
+    __slots__ = ("get", "path", "required", "to_value")
+
+    def __init__(self, path: str, get: Get, to_value: Read, required: bool):
+        self.path, self.get, self.required = path, get, required
+        self.to_value = to_value
+
+    def read(self, row: Mapping[str, Any]) -> Any:
+        try:
+            value = self.to_value(self.get(row))
+        except Bad as error:
+            raise Bad(f"{self.path}: {error}") from None
+        if value is None and self.required:
+            raise Bad(f"thiếu {self.path}")
+        return value
+
+
+def compile(source: Source, key: bytes) -> Mapper:
+    """The mapper of a source.
+
+    Raises:
+        ValueError: a field's specification is wrong; the message (Vietnamese) names it.
+    """
+    return Mapper(source, key)
+
+
+def map_rows(source: Source, batch: Batch, now: datetime, settings: Any) -> Iterator[Item]:
+    """Map one batch with the deployment's own key."""
+    return compile(source, secret_key(settings)).map_rows(batch, now)
+
+
+def dry_summary(items: Sequence[Item]) -> str:
+    """Readings, rejections by reason, and min, max and count of each number, as text."""
+    kinds = Counter(type(item).__name__ for item in items)
+    numbers: dict[str, list[float]] = {}
+    for item in items:
+        if isinstance(item, Reading):
+            numbers.setdefault(item.element, []).append(item.value)
+        elif isinstance(item, Record):
+            numbers.setdefault(f"{item.kind}.opened_at", []).append(item.opened_at.timestamp())
+    lines = [f"{kinds['Record']} bản ghi, {kinds['Reading']} số liệu, {kinds['Rejection']} từ chối"]
+    for name, values in sorted(numbers.items()):
+        low, high = min(values), max(values)
+        if name.endswith("opened_at"):
+            shown_low, shown_high = (
+                datetime.fromtimestamp(value, zone_of(None)).isoformat() for value in (low, high)
+            )
+        else:
+            shown_low, shown_high = f"{low:g}", f"{high:g}"
+        span = f"nhỏ nhất {shown_low}, lớn nhất {shown_high}"
+        lines.append(f"  {name}: {span}, số lượng {len(values)}")
+    reasons = Counter(item.reason for item in items if isinstance(item, Rejection))
+    lines += [f"  từ chối {count}: {reason}" for reason, count in reasons.most_common()]
+    return "\n".join(lines)
+
+
+def _field(source: Source, name: str, spec: Any) -> _Field:
+    options: dict[str, Any] = {"path": spec} if isinstance(spec, str) else dict(spec)
+    if unknown := sorted(set(options) - _OPTIONS):
+        raise ValueError(f"trường {name}: không có mục {', '.join(unknown)}")
+    path = options.get("path")
+    if not isinstance(path, str) or not path:
+        raise ValueError(f"trường {name}: thiếu path")
+    required = bool(options.get("required")) or name in _REQUIRED
+    try:
+        get = getter(path, flat=source.kind in _TABLES)
+        return _Field(path, get, _reader(source, name, options), required)
+    except (JMESPathError, re.error, KeyError, ValueError, TypeError) as error:
+        raise ValueError(f"trường {name}: {error}") from error
+
+
+def _reader(source: Source, name: str, options: dict[str, Any]) -> Read:
+    zone = zone_of(options.get("zone") or source.formats.get("zone"))
+    if name in _INSTANTS:
+        return instant(options.get("format") or source.formats.get("instant"), zone)
+    if name == "period":
+        return period(options, zone)
+    if name in _NUMBERS or name == "value":
+        locale = options.get("locale", source.locale)
+        limits = {"lat": 90.0, "lon": 180.0}.get(name)
+        read = number(locale, signed=bool(options.get("signed")) or limits is not None)
+        return _limited(read, limits) if limits else read
+    return coded(options.get("values"))
+
+
+def _limited(read: Read, limit: float) -> Read:
+    def limited(value: Any) -> float | None:
+        found = read(value)
+        if found is not None and abs(found) > limit:
+            raise Bad("ngoài khoảng tọa độ")
+        return found
+
+    return limited
+
+
+def _top(path: str) -> str:
+    if PLAIN.fullmatch(path):
+        return path
+    found = re.match(r'\s*"?([^.\[\]|"\s]+)', path)
+    return found[1] if found else path

@@ -1,0 +1,1 @@
+"""A synthetic province: every sector system that a connector reads, over its real protocol."""

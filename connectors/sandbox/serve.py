@@ -1,0 +1,266 @@
+"""Runs the synthetic province: one process, one loopback port per system, and a control port.
+
+    first_port       the one-stop portal (connectors.sandbox.portal), source ``public_services``
+    first_port + 1   control: GET /healthz, and POST (with header ``X-Sandbox-Control: 1``)
+        /control/bien-dong?so=5&coQuan=19207   dossiers filed and answered at this instant
+        /control/dinh-chinh                    a corrected re-issue of the latest staff workbook
+        /control/dung, /control/chay           stop and start the portal: a source that dies
+    folder           the staff workbooks (connectors.sandbox.staff), source ``staff``
+The reader's credentials are the sample values ``portal.CLIENT_ID`` and ``CLIENT_SECRET``, or what
+IOC_PUBLIC_SERVICES_CLIENT_ID and _CLIENT_SECRET say.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from connectors.sandbox import lived
+from connectors.sandbox.journal import SLOT, Journal, sequence
+from connectors.sandbox.mark import SAMPLE, marked
+from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET, Portal
+from connectors.sandbox.province import Province
+from connectors.sandbox.staff import MARKER, StaffReports, check_folder
+from ioc.errors import IocError
+from ioc.orgunits import OrgUnits
+
+HOST = "127.0.0.1"
+CORRECT_EVERY = 600.0  # seconds between two corrected re-issues of the latest workbook
+NOTE_EVERY = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Door:
+    """One loopback port with an application behind it, that can be closed and opened again."""
+
+    def __init__(self, app: Callable, port: int) -> None:
+        self._app, self.port = app, port
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task | None = None
+
+    async def open(self) -> None:
+        if self._server is not None:
+            return
+        listener = _listen(self.port)
+        self.port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            self._app,
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = _Server(config)
+        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        while not self._server.started and not self._task.done():
+            await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
+            await self._task
+        self._server = self._task = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._server is not None
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the sandbox's: two servers share its process."""
+        yield
+
+
+class Sandbox:
+    """The province with its systems while it runs."""
+
+    def __init__(
+        self,
+        *,
+        first_port: int,
+        folder: Path,
+        scale: float,
+        seed: int,
+        client_id: str = CLIENT_ID,
+        client_secret: str = CLIENT_SECRET,
+        now: Callable[[], datetime] | None = None,
+        token_life: float = 300,
+        per_second: float | None = None,
+        correct_every: float = CORRECT_EVERY,
+    ) -> None:
+        check_folder(folder)
+        self.now = now or (lambda: datetime.now(UTC))
+        self.correct_every = correct_every
+        self._marker = folder / MARKER
+        self._past = lived.read(self._marker)
+        self._begin = lived.begin(self._past, sequence(self.now()), lead=8 * SLOT)
+        province = Province(OrgUnits.load(), seed, scale)
+        self.journal = Journal(province, self.now, [*self._past, (self._begin, lived.FOR_EVER)])
+        self.staff = StaffReports(province, folder)
+        self.reports: int | None = None  # files in the folder, None until they are there
+        portal = Portal(
+            self.journal,
+            client_id=client_id,
+            client_secret=client_secret,
+            token_life=token_life,
+            per_second=per_second,
+        )
+        self.portal = Door(portal.app(), first_port)
+        self.control = Door(self._control(), first_port + 1 if first_port else 0)
+
+    async def live(self, stop: asyncio.Event, ready: Callable[["Sandbox"], None]) -> None:
+        """Serve until told to stop."""
+        await self.portal.open()
+        await self.control.open()
+        tending = asyncio.create_task(self._tend())
+        ready(self)
+        waiting = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({tending, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (tending, waiting):
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await tending  # what broke the folder is raised here
+            await self.portal.close()
+            await self.control.close()
+
+    async def _tend(self) -> None:
+        """Write the workbooks, then keep the folder alive."""
+        self.reports = await asyncio.to_thread(self.staff.write_history, self.now())
+        months, clock = len(self.staff.months(self.now())), asyncio.get_running_loop().time
+        correct_at = clock() + self.correct_every
+        while True:
+            await asyncio.to_thread(self.note)
+            await asyncio.sleep(NOTE_EVERY)
+            if len(self.staff.months(self.now())) != months:
+                months = len(self.staff.months(self.now()))
+                self.reports = await asyncio.to_thread(self.staff.write_history, self.now())
+            if clock() >= correct_at:
+                await asyncio.to_thread(self.staff.correct, self.now())
+                correct_at = clock() + self.correct_every
+
+    def note(self, ahead: float = 2 * NOTE_EVERY) -> None:
+        """Note how long we have lived; ahead of time, so that a kill -9 loses nothing."""
+        if self._marker.exists():
+            until = sequence(self.now()) + int(ahead * 1000)
+            lived.write(self._marker, self._past, self._begin, until)
+
+    def _control(self) -> Callable:
+        post = {"methods": ["POST"]}
+        routes = [
+            Route("/healthz", self._health),
+            Route("/control/bien-dong", self._ask, **post),
+            Route("/control/dinh-chinh", self._correct, **post),
+            Route("/control/dung", self._stop_portal, **post),
+            Route("/control/chay", self._start_portal, **post),
+        ]
+        return marked(Starlette(routes=routes))
+
+    async def _health(self, _: Request) -> Response:
+        ready = self.reports is not None and self.portal.is_open
+        state = "sẵn sàng" if ready else "đang chuẩn bị"
+        body = {"ghiChu": SAMPLE, "trangThai": state, "soBaoCao": self.reports or 0}
+        return JSONResponse(body | {"congMotCua": self.portal.is_open}, 200 if ready else 503)
+
+    async def _ask(self, request: Request) -> Response:
+        if refused := _refused(request):
+            return refused
+        count = request.query_params.get("so", "1")
+        if not (count.isascii() and count.isdigit() and 1 <= int(count[:6]) <= 1000):
+            return JSONResponse({"ghiChu": SAMPLE, "thongBao": "so: từ 1 đến 1000"}, 400)
+        org_unit = request.query_params.get("coQuan", "")
+        if not org_unit.isalnum():
+            org_unit = ""
+        keys = await asyncio.to_thread(self.journal.ask, int(count), org_unit or None)
+        return JSONResponse({"ghiChu": SAMPLE, "maHoSo": keys})
+
+    async def _correct(self, request: Request) -> Response:
+        if refused := _refused(request):
+            return refused
+        if self.reports is None:
+            return JSONResponse({"ghiChu": SAMPLE, "thongBao": "đang chuẩn bị"}, 503)
+        name = await asyncio.to_thread(self.staff.correct, self.now())
+        return JSONResponse({"ghiChu": SAMPLE, "tep": name})
+
+    async def _stop_portal(self, request: Request) -> Response:
+        if not (refused := _refused(request)):
+            await self.portal.close()
+        return refused or JSONResponse({"ghiChu": SAMPLE, "congMotCua": self.portal.is_open})
+
+    async def _start_portal(self, request: Request) -> Response:
+        if not (refused := _refused(request)):
+            await self.portal.open()
+        return refused or JSONResponse({"ghiChu": SAMPLE, "congMotCua": self.portal.is_open})
+
+
+def _refused(request: Request) -> Response | None:
+    """A page of another site cannot send this header without being asked first."""
+    if request.headers.get("x-sandbox-control") == "1":
+        return None
+    return JSONResponse({"ghiChu": SAMPLE, "thongBao": "thiếu X-Sandbox-Control: 1"}, 403)
+
+
+def run(
+    *,
+    stop: threading.Event | None = None,
+    ready: Callable[[Sandbox], None] = lambda sandbox: None,
+    **options: Any,
+) -> None:
+    """Run the sandbox (options as ``Sandbox``) until SIGTERM, SIGINT or ``stop``.
+
+    Raises:
+        ConfigError: the folder holds somebody else's files.
+        IocError: a port is taken.
+    """
+    sandbox = Sandbox(**options)
+    try:
+        asyncio.run(_run(sandbox, stop, ready))
+    finally:
+        sandbox.note(ahead=0)  # after the threads that write the folder
+
+
+async def _run(
+    sandbox: Sandbox, stop: threading.Event | None, ready: Callable[[Sandbox], None]
+) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+    if stop is not None:
+        threading.Thread(target=_pass_on, args=(stop, loop, ended), daemon=True).start()
+    await sandbox.live(ended, ready)
+
+
+def _pass_on(stop: threading.Event, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    stop.wait()
+    with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+        loop.call_soon_threadsafe(ended.set)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise IocError(f"cổng {port} của tỉnh mẫu không mở được: {error.strerror}") from error
+    return listener

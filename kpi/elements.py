@@ -1,0 +1,160 @@
+"""Elements and indicators: what is counted or declared, and the ratios made of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ioc.model import Level
+from kpi.declared import Form
+
+AT = ("opened_at", "closed_at")
+WHERE = ("state", "category", "channel", "result")
+OVER_TIME = ("sum", "last", "distinct")
+OVER_UNITS = ("sum", "distinct")
+SERVES = ("department", "district", "commune")
+KINDS = ("quantitative", "qualitative", "component", "orientation", "enhanced")
+GRAINS = ("day", "month", "quarter", "year")
+SHORT = 44
+"""Two lines of a wall tile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A quantity that is counted from records (``count``) or declared by a source (``reading``)."""
+
+    id: str
+    name: str
+    unit: str
+    count: str | None
+    reading: bool
+    at: str
+    where: Mapping[str, tuple[str, ...]]
+    distinct: str | None
+    over_time: str
+    over_units: str
+    silence: str
+    serves: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """factor × numerator / denominator; computed after summing, never averaged.
+
+    ``numerator`` and ``denominator`` are element ids, None where only words exist yet;
+    ``numerator_text`` and ``denominator_text`` always say in Vietnamese what is counted.
+    """
+
+    id: str
+    name: str
+    short: str
+    definition: str
+    numerator: str | None
+    denominator: str | None
+    numerator_text: str
+    denominator_text: str
+    factor: float
+    unit: str
+    grain: str
+    better: str
+    source: str | None
+    owner: str
+    sector: str
+    kind: str
+    exclusions: str
+    late_after: timedelta | None
+    stale_after: timedelta | None
+    reporting_days: int | None
+    definition_id: str
+
+
+def read_element(name: str, form: Form) -> Element:
+    """One element as declared; what does not fit together is noted as a fault."""
+    counted = form.text("count") if form.has("count") else None
+    reading = form.flag("reading")
+    if (counted is None) != reading:
+        form.fault("phải ghi đúng một trong hai: “count: loại bản ghi” hoặc “reading: true”")
+    for key in ("at", "where", "distinct"):
+        if reading and form.has(key):
+            form.fault(f"số liệu do nguồn khai báo không có mục “{key}”", key)
+    distinct = form.choice("distinct", WHERE) if form.has("distinct") else None
+    element = Element(
+        id=name,
+        name=form.text("name"),
+        unit=form.text("unit"),
+        count=counted,
+        reading=reading,
+        at=form.choice("at", AT, None if counted else "opened_at"),
+        where=_read_where(form),
+        distinct=distinct,
+        over_time=_read_sum(form, "over_time", OVER_TIME),
+        over_units=_read_sum(form, "over_units", OVER_UNITS),
+        silence=form.choice("silence", ("zero", "unknown"), "zero" if counted else "unknown"),
+        serves=form.choices("serves", SERVES, ()),  # type: ignore[arg-type]
+    )
+    if len({distinct is not None, *(s == "distinct" for s in _sums(element))}) > 1:
+        form.fault("đếm không trùng thì cả distinct, over_time và over_units đều phải ghi vậy")
+    if counted and element.over_time == "last":
+        form.fault("số đếm từ bản ghi không dùng “over_time: last”", "over_time")
+    form.close()
+    return element
+
+
+def _sums(element: Element) -> tuple[str, str]:
+    return element.over_time, element.over_units
+
+
+def _read_sum(form: Form, key: str, choices: tuple[str, ...]) -> str:
+    if form.has(key) and form.data[key] == "mean":
+        form.fault(f"“{key}: mean” không được dùng: hãy khai báo tử số/mẫu số", key)
+        return choices[0]
+    return form.choice(key, choices)
+
+
+def _read_where(form: Form) -> dict[str, tuple[str, ...]]:
+    if not form.has("where"):
+        return {}
+    where = form.form("where", f"{form.name}.where")
+    for key in where.data:
+        if key not in WHERE:
+            where.fault(f"không lọc được theo {key!r}; chỉ nhận {', '.join(WHERE)}", key)
+    return {key: where.texts(key) for key in WHERE if key in where.data}
+
+
+def read_indicator(name: str, form: Form, sector: str) -> Indicator:
+    """One indicator as declared, its digest still empty: that needs its elements."""
+    short = form.text("short")
+    if len(short) > SHORT:
+        form.fault(f"tên ngắn dài {len(short)} ký tự, tối đa {SHORT}", "short")
+    factor = form.number("factor", 100) or 0
+    if factor <= 0:
+        form.fault("hệ số phải lớn hơn 0", "factor")
+    days = form.number("reporting_days")
+    if days is not None and (not isinstance(days, int) or days < 0):
+        form.fault("số ngày báo cáo phải là số nguyên không âm", "reporting_days")
+    sides = {key: form.text(key) for key in ("numerator", "denominator", "source")}
+    names = {key: None if value in ("none", "") else value for key, value in sides.items()}
+    indicator = Indicator(
+        id=name,
+        name=form.text("name"),
+        short=short,
+        definition=form.text("definition"),
+        numerator=names["numerator"],
+        denominator=names["denominator"],
+        numerator_text=form.text("numerator_text", ""),
+        denominator_text=form.text("denominator_text", ""),
+        factor=factor,
+        unit=form.text("unit"),
+        grain=form.choice("grain", GRAINS),
+        better=form.choice("better", ("higher", "lower", "none")),
+        source=names["source"],
+        owner=form.text("owner"),
+        sector=sector,
+        kind=form.choice("kind", KINDS, "quantitative"),
+        exclusions=form.text("exclusions", ""),
+        late_after=form.span("late_after"),
+        stale_after=form.span("stale_after"),
+        reporting_days=int(days) if days is not None else None,
+        definition_id="",
+    )
+    form.close()
+    return indicator

@@ -1,0 +1,470 @@
+"""Standings as screens read them: live and closing figures, status, pace, freshness, coverage.
+
+The rows come from table ``standing`` (or, as of an instant, from the versions of ``rollup``); all
+that depends on the clock is computed here, at reading, so that no job runs at midnight.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from ioc.model import OrgUnit, Status
+from ioc.period import LOCAL, Period
+from kpi import pace
+from kpi.answer import Snapshot, SourceState
+from kpi.catalogue import Element, Indicator
+from kpi.schema import instant_of
+from kpi.targets import Part, Target
+
+COLUMNS = (
+    "target indicator org_unit code name level period numerator denominator value unit coverage"
+    " operator threshold reading status freshness pace required_per_month missing_count"
+    " closing_value closing_status closing_date closing_signed_at data_as_of polled_at late_at"
+    " stale_at declared source run definition closing_numerator closing_denominator"
+    " closing_period closing_known_at closes_early units expected mark"
+).split()
+_FRESHNESS, _LATE_AT, _STALE_AT = map(COLUMNS.index, ("freshness", "late_at", "stale_at"))
+MERGED = date(2025, 7, 1)
+"""Since this day the departments serve all of the new province."""
+REVISED_AFTER = timedelta(days=31)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Numerator and denominator over one window, and how many org units stand behind them."""
+
+    window: int
+    numerator: float | None
+    denominator: float | None
+    units: int
+    upto: int
+    known_at: int | None
+
+
+def rows(
+    snapshot: Snapshot, targets: list[Target], parts: list[Part], units: list[OrgUnit], on: date
+) -> Iterator[tuple]:
+    """One row for every part and one for its target, for each org unit that it applies to."""
+    if snapshot.as_of is not None:
+        return _rows(snapshot, targets, parts, units, on)
+    key = (
+        "standings",
+        tuple(target.id for target in targets),
+        tuple((part.target, part.indicator) for part in parts),
+        tuple(unit.uid for unit in units),
+        on,
+        snapshot.version,
+        tuple(snapshot.sources.values()),
+    )
+    kept = snapshot.store.kept.rows(key, lambda: list(_rows(snapshot, targets, parts, units, on)))
+    return _aged(kept, snapshot.clock)
+
+
+def _aged(kept: list[tuple], clock: datetime) -> Iterator[tuple]:
+    """The rows with the one thing in them that the clock moves."""
+    for row in kept:
+        known = row[_FRESHNESS]
+        now = pace.freshness(clock, row[_LATE_AT], row[_STALE_AT]) if known else known
+        yield row if now == known else (*row[:_FRESHNESS], now, *row[_FRESHNESS + 1 :])
+
+
+def _rows(
+    snapshot: Snapshot, targets: list[Target], parts: list[Part], units: list[OrgUnit], on: date
+) -> Iterator[tuple]:
+    figures = _figures(snapshot, parts, units, on)
+    of_target: dict[str, list[Part]] = {}
+    for part in parts:
+        of_target.setdefault(part.target, []).append(part)
+    for target in targets:
+        for unit in units:
+            judged = [
+                _row(snapshot, target, part, unit, figures, on)
+                for part in of_target.get(target.id, [])
+                if _applies(snapshot, part, unit)
+            ]
+            if not judged:
+                continue
+            yield from judged
+            if len(judged) == len(target.parts):
+                status = COLUMNS.index("status")
+                worst = judged[pace.worst([row[status] for row in judged])]
+                yield (worst[0], "", *worst[2:])
+
+
+def _elements(snapshot: Snapshot, indicator: Indicator) -> tuple[Element | None, Element | None]:
+    elements = snapshot.store.catalogue.elements
+    return elements.get(indicator.numerator or ""), elements.get(indicator.denominator or "")
+
+
+def _applies(snapshot: Snapshot, part: Part, unit: OrgUnit) -> bool:
+    """Areas hold every target; an authority only those whose population or sources reach it."""
+    if unit.level in ("area", "province"):
+        return unit.level == "area"
+    if part.population != "area":
+        return unit.level == part.population
+    indicator = snapshot.store.catalogue.indicators[part.indicator]
+    _, denominator = _elements(snapshot, indicator)
+    source = snapshot.source_of(indicator.source)
+    serves = (denominator.serves if denominator else ()) or (source.serves if source else ())
+    return not serves or unit.level in serves
+
+
+def _windows(part: Part, on: date) -> list[tuple[str, int, int]]:
+    """The windows wanted of a part: (role, lowest, highest period key)."""
+    live = part.window(on)
+    lowest = live.key if part.mode == "year" else 1990 * 12
+    if part.judged_over == "last_month":
+        live = live if live.end <= on else live.previous()
+        lowest = live.key
+    wanted = [("live", lowest, live.key)]
+    if part.closed(on):
+        closing = part.closing
+        wanted.append((
+            "closing",
+            closing.key if part.mode == "year" or part.judged_over == "last_month" else 1990 * 12,
+            closing.key,
+        ))
+    else:
+        wanted.append(("first", 1990 if part.mode == "year" else 1990 * 12, live.key))
+    return wanted
+
+
+def _figures(
+    snapshot: Snapshot, parts: list[Part], units: list[OrgUnit], on: date
+) -> dict[tuple[str, str, str, str], Figure]:
+    """All wanted figures in one statement, by (target, indicator, org unit, role)."""
+    catalogue = snapshot.store.catalogue
+    wanted = []
+    for part in parts:
+        indicator = catalogue.indicators[part.indicator]
+        source = snapshot.source_of(indicator.source)
+        if indicator.numerator and indicator.denominator and source:
+            for role, low, high in _windows(part, on):
+                wanted.append((part, indicator, source, role, low, high))
+    if not wanted or not units:
+        return {}
+    if snapshot.as_of is None:
+        sql, values = _current_sql(wanted, units)
+    else:
+        sql, values = _past_sql(wanted, units, catalogue.elements)
+    return {
+        (row[0], row[1], row[2], row[3]): Figure(
+            row[4], row[5], row[6], row[7], row[8], _latest(row[9:])
+        )
+        for row in snapshot.connection.execute(sa.text(sql), values)
+    }
+
+
+def _latest(instants: Sequence[int | None]) -> int | None:
+    return max((at for at in instants if at is not None), default=None)
+
+
+def _units_sql(units: list[OrgUnit]) -> tuple[str, dict[str, Any]]:
+    values = {f"u{i}": unit.uid for i, unit in enumerate(units)}
+    return "org(uid) AS (VALUES " + ", ".join(f"(:{name})" for name in values) + ")", values
+
+
+def _current_sql(wanted: list[tuple], units: list[OrgUnit]) -> tuple[str, dict[str, Any]]:
+    org, values = _units_sql(units)
+    listed = ", ".join(
+        f"('{part.target}', '{part.indicator}', '{role}', {low}, {high})"
+        for part, _, _, role, low, high in wanted
+    )
+    key = (
+        "x.target = w.target AND x.indicator = w.indicator AND x.org_unit = o.uid"
+        ' AND x.denominator IS NOT NULL AND x."window"'
+    )
+    return (
+        f"WITH wanted(target, indicator, role, low, high) AS (VALUES {listed}), {org}"
+        ' SELECT w.target, w.indicator, o.uid, w.role, s."window", s.numerator, s.denominator,'
+        " s.units, s.upto, s.known_at FROM wanted w CROSS JOIN org o"
+        " JOIN standing s ON s.target = w.target AND s.indicator = w.indicator"
+        ' AND s.org_unit = o.uid AND s."window" = CASE w.role'
+        f" WHEN 'first' THEN (SELECT MIN(x.\"window\") FROM standing x WHERE {key}"
+        " BETWEEN w.low AND w.high)"
+        f' ELSE (SELECT MAX(x."window") FROM standing x WHERE {key} BETWEEN w.low AND w.high) END',
+        values,
+    )
+
+
+def _past_sql(
+    wanted: list[tuple], units: list[OrgUnit], elements: dict[str, Element]
+) -> tuple[str, dict[str, Any]]:
+    """The same figures from the versions that were believed at the boundary of each source."""
+    org, values = _units_sql(units)
+    listed = []
+    for part, indicator, source, role, low, high in wanted:
+        cut = 0
+        if part.mode == "year" and part.closing_date.month < 12:
+            cut = Period.of("month", part.closing_date).key
+        listed.append(
+            f"('{part.target}', '{part.indicator}', '{indicator.numerator}',"
+            f" '{indicator.denominator}', '{role}', {low}, {high}, {source.boundary}, {cut})"
+        )
+
+    def believed(element: str, period: str) -> str:
+        return (
+            f"x.element = {element} AND x.period = {period} AND x.org_unit = o.uid"
+            f" AND x.known_at = (SELECT MAX(y.known_at) FROM rollup y WHERE y.element = {element}"
+            f" AND y.period = {period} AND y.org_unit = o.uid AND y.known_at < w.boundary)"
+            " AND x.superseded_at >= w.boundary"
+        )
+
+    def window(order: str) -> str:
+        """The first window in that order in which the denominator was known: ends at a hit."""
+        earliest = (
+            "(SELECT MIN(z.period) FROM rollup z WHERE z.element = w.denominator"
+            " AND z.period >= w.low)"
+        )
+        years, months = (
+            f"(SELECT p.{name} FROM month p WHERE {within}"
+            f" AND EXISTS (SELECT 1 FROM rollup x WHERE {believed('w.denominator', f'p.{name}')})"
+            f" ORDER BY p.month {order} LIMIT 1)"
+            for name, within in (
+                (
+                    "year",
+                    f"p.month BETWEEN {earliest} * 12 AND w.high * 12 AND p.month = p.year * 12",
+                ),
+                ("month", f"p.month BETWEEN {earliest} AND w.high"),
+            )
+        )
+        return f"CASE WHEN w.high < 12000 THEN {years} ELSE {months} END"
+
+    def column(name: str, element: str, fold: str) -> str:
+        return (
+            (
+                f"CASE WHEN f.period = f.cut / 12 THEN (SELECT {fold}(x.{name})"
+                f" FROM month p JOIN rollup x ON {believed(element, 'p.month')}"
+                " WHERE p.month BETWEEN f.period * 12 AND f.cut)"
+                f" ELSE (SELECT x.{name} FROM rollup x"
+                f" WHERE {believed(element, 'f.period')}) END"
+            )
+            .replace("w.", "f.")
+            .replace("o.uid", "f.uid")
+        )
+
+    return (
+        "WITH wanted(target, indicator, numerator, denominator, role, low, high, boundary, cut)"
+        f" AS (VALUES {', '.join(listed)}), {org},"
+        " found AS MATERIALIZED (SELECT w.*, o.uid, CASE w.role"
+        f" WHEN 'first' THEN {window('ASC')} ELSE {window('DESC')} END AS period"
+        " FROM wanted w CROSS JOIN org o)"
+        " SELECT f.target, f.indicator, f.uid, f.role, f.period,"
+        f" {column('value', 'f.numerator', 'SUM')}, {column('value', 'f.denominator', 'SUM')},"
+        # PostgreSQL sums integers into a decimal, which no file or screen expects
+        f" CAST(COALESCE({column('units', 'f.denominator', 'SUM')}, 0) AS BIGINT),"
+        f" COALESCE({column('upto', 'f.denominator', 'MAX')}, 0),"
+        f" {column('known_at', 'f.numerator', 'MAX')},"
+        f" {column('known_at', 'f.denominator', 'MAX')}"
+        " FROM found f WHERE f.period IS NOT NULL",
+        values,
+    )
+
+
+def _row(
+    snapshot: Snapshot,
+    target: Target,
+    part: Part,
+    unit: OrgUnit,
+    figures: dict[tuple[str, str, str, str], Figure],
+    on: date,
+) -> tuple:
+    indicator = snapshot.store.catalogue.indicators[part.indicator]
+    numerator, _ = _elements(snapshot, indicator)
+    source = snapshot.source_of(indicator.source)
+
+    def figure(role: str) -> Figure | None:
+        found = figures.get((part.target, part.indicator, unit.uid, role))
+        if found is None or found.denominator is None:
+            return None
+        if found.numerator is None and numerator is not None and numerator.silence == "zero":
+            return Figure(found.window, 0.0, *_after(found))
+        return found
+
+    live, closing, first = figure("live"), figure("closing"), figure("first")
+    if source is not None and source.loading and not _reached(source, part):
+        closing = None  # a first load that has not come so far cannot have closed anything
+    closed = part.closed(on)
+    base_date, base_value = _baseline(target, part, live, first, indicator)
+    rule, factor = target.rule, indicator.factor
+    sides = (live.numerator, live.denominator) if live else (None, None)
+    ends = (closing.numerator, closing.denominator) if closing else (None, None)
+    status = pace.status(
+        rule,
+        has_source=source is not None,
+        on=on,
+        closing_date=part.closing_date,
+        numerator=sides[0],
+        denominator=sides[1],
+        closing_numerator=ends[0],
+        closing_denominator=ends[1],
+        factor=factor,
+        baseline_date=base_date,
+        baseline_value=base_value,
+    )
+    open_pace = None
+    required = None
+    if not closed and base_date is not None and rule.threshold is not None:
+        open_pace = pace.pace_line(rule, base_date, base_value, part.closing_date, on)
+        required = pace.required_per_month(
+            rule, *sides, on=on, closing_date=part.closing_date, factor=factor
+        )
+    judged = ends if closed else sides
+    expected = _expected(snapshot, indicator, source, unit, live, on)
+    data_as_of, late_at, stale_at, freshness = _ages(snapshot, indicator, source, live)
+    closing_known = instant_of(closing.known_at) if closing else None
+    revised = closing_known and closing_known > part.closing.ends_at + REVISED_AFTER
+    return (
+        target.id,
+        indicator.id,
+        unit.uid,
+        unit.code,
+        unit.name,
+        unit.level,
+        _window_text(part, live),
+        *sides,
+        _float(pace.ratio(*sides, factor)),
+        indicator.unit,
+        _coverage(source, live, expected),
+        rule.operator,
+        rule.threshold,
+        target.reading_in_force,
+        status,
+        freshness,
+        _float(open_pace),
+        _float(required),
+        pace.missing_count(rule.operator, *judged, factor, rule.threshold, rule.threshold_high),
+        _float(pace.ratio(*ends, factor)),
+        status if closed and status in (Status.met, Status.missed, Status.awaiting) else "",
+        part.closing_date,
+        None,
+        data_as_of,
+        source.polled_at if source else None,
+        late_at,
+        stale_at,
+        int(bool(source) and not source.is_record) if source else None,
+        indicator.source or "",
+        source.run if source else None,
+        indicator.definition_id,
+        *ends,
+        _window_text(part, closing),
+        closing_known if revised else None,
+        int(part.closes_early),
+        live.units if live else None,
+        expected,
+        _mark(unit, part, source, on),
+    )
+
+
+def _after(figure: Figure) -> tuple:
+    return figure.denominator, figure.units, figure.upto, figure.known_at
+
+
+def _float(number: Any) -> float | None:
+    return None if number is None else float(number)
+
+
+def _window_text(part: Part, figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    return Period("year" if part.mode == "year" else "month", figure.window).text
+
+
+def _baseline(
+    target: Target, part: Part, live: Figure | None, first: Figure | None, indicator: Indicator
+) -> tuple[date | None, Any]:
+    """The plan's baseline, by default the first complete window before the live one."""
+    if target.baseline_date is not None:
+        return target.baseline_date, target.baseline_value
+    if first is None or live is None or first.window >= live.window:
+        return None, None
+    window = Period("year" if part.mode == "year" else "month", first.window)
+    value = pace.ratio(first.numerator, first.denominator, indicator.factor)
+    return (window.end, value) if value is not None else (None, None)
+
+
+def _ages(
+    snapshot: Snapshot, indicator: Indicator, source: SourceState | None, live: Figure | None
+) -> tuple[datetime | None, datetime | None, datetime | None, str]:
+    if source is None:
+        return None, None, None, ""
+    late, stale = indicator.late_after, indicator.stale_after
+    if source.is_record:
+        data_as_of = source.covered_until
+        late_at, stale_at = pace.record_limits(
+            data_as_of, late or source.late_after, stale or source.stale_after
+        )
+    else:
+        period = Period("month", live.upto) if live and live.upto else None
+        data_as_of = period.ends_at if period else None
+        days = indicator.reporting_days
+        late_at, stale_at = pace.reading_limits(
+            period, source.reporting_days if days is None else days, late, stale
+        )
+    return data_as_of, late_at, stale_at, pace.freshness(snapshot.clock, late_at, stale_at)
+
+
+def _expected(
+    snapshot: Snapshot,
+    indicator: Indicator,
+    source: SourceState | None,
+    unit: OrgUnit,
+    live: Figure | None,
+    on: date,
+) -> int | None:
+    """How many org units (of an additive year of readings: org-unit months) should stand behind."""
+    if source is None:
+        return None
+    _, denominator = _elements(snapshot, indicator)
+    serves = (denominator.serves if denominator else ()) or source.serves
+    orgunits = snapshot.store.orgunits
+    if source.is_record or live is None or not live.upto:
+        return len(orgunits.expected(unit.uid, on, serves))
+    if live.window < 12000 and denominator and denominator.over_time == "sum":
+        months = Period("ytd", live.upto).months()
+        return sum(len(orgunits.expected(unit.uid, month.end, serves)) for month in months)
+    return len(orgunits.expected(unit.uid, Period("month", live.upto).end, serves))
+
+
+def _coverage(
+    source: SourceState | None, live: Figure | None, expected: int | None
+) -> float | None:
+    if source is None or not expected:
+        return None
+    if source.is_record:
+        return 1.0 if source.covered_until else 0.0
+    return min(1.0, live.units / expected) if live else 0.0
+
+
+def _reached(source: SourceState, part: Part) -> bool:
+    """Whether a first load has come past the window that closes a part."""
+    return source.covered_until is not None and source.covered_until >= part.closing.ends_at
+
+
+def _mark(unit: OrgUnit, part: Part, source: SourceState | None, on: date) -> str:
+    marks = []
+    if unit.uid.startswith("rest-"):
+        marks.append("chuyển tiếp")
+    if (
+        source is not None
+        and unit.uid == "area-qb"
+        and on >= MERGED
+        and "department" in source.serves
+        and part.population in ("area", "department")
+    ):
+        marks.append("sở, ngành tính cả phần phục vụ tỉnh Quảng Trị mới")
+    if source is not None and source.loading:
+        reached = source.covered_until
+        until = f", đã đến {reached.astimezone(LOCAL):%d/%m/%Y}" if reached else ""
+        marks.append(f"đang nạp lần đầu{until}")
+    if source is not None and source.reconstructed:
+        marks.append("dựng lại theo thời điểm cập nhật của nguồn")
+    return "; ".join(marks)
+
+
+def local_date(clock: datetime) -> date:
+    """The local date of an instant."""
+    return clock.astimezone(LOCAL).date()

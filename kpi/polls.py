@@ -1,0 +1,164 @@
+"""The polls as pages show them: sources with their state, newest runs, rejections."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from ioc.principal import Principal
+from kpi import pace
+from kpi.answer import Answer, Snapshot
+from kpi.schema import instant_of
+from kpi.store import KpiStore
+
+SOURCE_COLUMNS = (
+    "source name sector kind owner every late_after stale_after serves sample paused"
+    " needs_credentials last_run last_good_at next_run_at freshness covered_until first_poll_at"
+    " loaded_at records rejected"
+).split()
+RUN_COLUMNS = (
+    "run source started_at ended_at outcome note read new changed same rejected gone calls bytes"
+    " response_hash"
+).split()
+REJECTION_COLUMNS = "source run position reason fields at".split()
+
+
+def sources(
+    store: KpiStore,
+    who: Principal,
+    *,
+    sources: Sequence[str] | None = None,
+    now: datetime | None = None,
+) -> Answer:
+    """The sources as the poller runs them, with the state of their newest runs.
+
+    ``every``, ``late_after`` and ``stale_after`` are seconds; ``next_run_at`` is the start of
+    the last run plus ``every``; ``records`` counts what is stored, ``rejected`` all rejections.
+    """
+    clock = now or datetime.now(UTC)
+
+    def rows(snapshot: Snapshot) -> Iterator[tuple]:
+        found = snapshot.connection.execute(
+            sa.text(
+                "SELECT s.*, w.covered_until,"
+                " (SELECT r.run FROM poll_run r WHERE r.source = s.id ORDER BY r.run DESC LIMIT 1)"
+                " AS last_run,"
+                " (SELECT r.started_at FROM poll_run r WHERE r.source = s.id"
+                " ORDER BY r.run DESC LIMIT 1) AS last_started,"
+                " (SELECT r.ended_at FROM poll_run r WHERE r.source = s.id"
+                " AND r.covered_until IS NOT NULL ORDER BY r.run DESC LIMIT 1) AS last_good,"
+                " (SELECT COUNT(*) FROM rejection j WHERE j.source = s.id) AS rejected,"
+                " (SELECT CAST(SUM(r.new) - SUM(r.gone) AS BIGINT) FROM poll_run r"
+                " WHERE r.source = s.id) AS stored"
+                " FROM source s LEFT JOIN watermark w ON w.source = s.id"
+                " WHERE s.configured = 1 ORDER BY s.id"
+            )
+        )
+        for r in found:
+            if sources is not None and r.id not in sources:
+                continue
+            covered, good = instant_of(r.covered_until), instant_of(r.last_good)
+            # a source of readings is polled for files: its age is that of the last good poll
+            since = covered if r.record else good
+            limits = pace.record_limits(
+                since, timedelta(seconds=r.late_after), timedelta(seconds=r.stale_after)
+            )
+            started = instant_of(r.last_started)
+            yield (
+                r.id,
+                r.name,
+                r.sector,
+                r.kind,
+                r.owner,
+                r.every,
+                r.late_after,
+                r.stale_after,
+                r.serves,
+                r.sample,
+                r.paused,
+                r.needs_credentials,
+                r.last_run,
+                good,
+                started + timedelta(seconds=r.every) if started and not r.paused else None,
+                pace.freshness(clock, *limits),
+                covered,
+                instant_of(r.first_poll_at),
+                instant_of(r.loaded_at),
+                r.stored,
+                r.rejected,
+            )
+
+    return Answer(tuple(SOURCE_COLUMNS), store, rows, now)
+
+
+def runs(
+    store: KpiStore,
+    who: Principal,
+    *,
+    sources: Sequence[str] | None = None,
+    limit: int = 30,
+    now: datetime | None = None,
+) -> Answer:
+    """The newest poll runs of each source, newest first; ``ended_at`` is unknown while it runs."""
+
+    def rows(snapshot: Snapshot) -> Iterator[tuple]:
+        for source in _sources(snapshot.connection, sources):
+            found = snapshot.connection.execute(
+                sa.text(
+                    f"SELECT {', '.join(RUN_COLUMNS)} FROM poll_run WHERE source = :source"
+                    " ORDER BY run DESC LIMIT :limit"
+                ),
+                {"source": source, "limit": limit},
+            )
+            for row in found:
+                yield (*row[:2], instant_of(row[2]), instant_of(row[3]), *row[4:])
+
+    matching = _matching(store, "poll_run", sources, limit)
+    return Answer(tuple(RUN_COLUMNS), store, rows, now, matching=matching)
+
+
+def rejections(
+    store: KpiStore,
+    who: Principal,
+    *,
+    sources: Sequence[str] | None = None,
+    limit: int = 500,
+    now: datetime | None = None,
+) -> Answer:
+    """Rows that were not taken, newest first: where they stood, why, their coded fields (JSON)."""
+
+    def rows(snapshot: Snapshot) -> Iterator[tuple]:
+        for source in _sources(snapshot.connection, sources):
+            found = snapshot.connection.execute(
+                sa.text(
+                    f"SELECT {', '.join(REJECTION_COLUMNS)} FROM rejection WHERE source = :source"
+                    " ORDER BY id DESC LIMIT :limit"
+                ),
+                {"source": source, "limit": limit},
+            )
+            for row in found:
+                yield (
+                    *row[:4],
+                    json.dumps(json.loads(row[4]), ensure_ascii=False),
+                    instant_of(row[5]),
+                )
+
+    matching = _matching(store, "rejection", sources, limit)
+    return Answer(tuple(REJECTION_COLUMNS), store, rows, now, matching=matching)
+
+
+def _matching(store: KpiStore, table: str, wanted: Sequence[str] | None, limit: int) -> int:
+    """How many rows there are of these sources, at most ``limit`` of each."""
+    count = f"SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE source = :source LIMIT :limit) AS x"
+    with store.read() as connection:
+        return sum(
+            connection.scalar(sa.text(count), {"source": source, "limit": limit}) or 0
+            for source in _sources(connection, wanted)
+        )
+
+
+def _sources(connection: Connection, wanted: Sequence[str] | None) -> list[str]:
+    known = connection.execute(sa.text("SELECT id FROM source ORDER BY id")).scalars()
+    return [source for source in known if wanted is None or source in wanted]

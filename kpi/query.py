@@ -1,0 +1,117 @@
+"""The questions that screens, files and programs may ask; each answers within a principal's scope.
+
+A question returns an ``Answer`` with two readers, ``frame()`` and ``stream()``. Ratios are
+computed after summing; NaN (None in a stream) is unknown, never 0; instants are aware UTC.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+
+from ioc.period import Period
+from ioc.principal import Principal
+from kpi import judging, series
+from kpi.answer import Answer, Snapshot
+from kpi.judging import local_date
+from kpi.polls import rejections, runs, sources
+from kpi.registers import indicators, org_units, targets
+from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
+from kpi.store import KpiStore
+
+__all__ = [
+    "ROOT",
+    "UnknownFilter",
+    "indicators",
+    "org_units",
+    "rejections",
+    "runs",
+    "sources",
+    "standings",
+    "targets",
+    "values",
+]
+
+
+def standings(
+    store: KpiStore,
+    who: Principal,
+    *,
+    targets: Sequence[str] | None = None,
+    indicators: Sequence[str] | None = None,
+    org_units: Sequence[str] | None = None,
+    level: str | None = None,
+    on: date | None = None,
+    as_of: datetime | None = None,
+    now: datetime | None = None,
+) -> Answer:
+    """How the targets stand: the live figure and, once closed, the closing outcome.
+
+    Returns:
+        A row for every part of a target and one for the target itself (``indicator`` empty: the
+        part of worst status), for each org unit asked for, in the plan's order; an authority
+        that a target does not reach has no row. ``status`` is the headline; ``value``, its
+        ages and ``freshness`` are the live figure's. ``missing_count`` belongs to the figure
+        that decides the headline. Org units default to ``area-qb``; ``level`` takes all that
+        are open on ``on`` (default: the date of the clock).
+
+    Raises:
+        UnknownFilter: a target, indicator or org unit that does not exist.
+        Forbidden: an org unit is outside ``who``'s scope.
+
+    Source: table ``standing``, or as of an instant the versions in ``rollup``.
+    """
+    clock = as_of or now or datetime.now(UTC)
+    day = on or local_date(clock)
+    chosen = [
+        target
+        for target in pick(store.catalogue.targets, targets, "mục tiêu")
+        if target.valid_from <= day or targets
+    ]
+    wanted = {i.id for i in pick(store.catalogue.indicators, indicators, "chỉ số")}
+    parts = [part for t in chosen for part in t.parts if part.indicator in wanted]
+    units = units_of(store, who, org_units, level, day)
+
+    def rows(snapshot: Snapshot) -> Iterator[tuple]:
+        return judging.rows(snapshot, chosen, parts, units, min(day, local_date(clock)))
+
+    return Answer(tuple(judging.COLUMNS), store, rows, now, as_of)
+
+
+def values(
+    store: KpiStore,
+    who: Principal,
+    *,
+    indicators: Sequence[str],
+    first: Period,
+    last: Period,
+    org_units: Sequence[str] | None = None,
+    level: str | None = None,
+    grain: str = "month",
+    on: date | None = None,
+    as_of: datetime | None = None,
+    now: datetime | None = None,
+) -> Answer:
+    """Values of indicators, a row for every indicator, org unit and period asked for.
+
+    Returns:
+        numerator, denominator in their elements' units; value in ``unit``, NaN where nothing was
+        reported or the denominator is zero, never 0, with the cause in ``reason`` (no_source,
+        not_offered, not_due, not_open, not_reported, not_covered, zero_denominator); coverage
+        0..1. Ratios are computed after summing: a commune with ten dossiers does not weigh as
+        much as one with ten thousand.
+
+    Raises:
+        UnknownFilter: an indicator or org unit that does not exist, or too many periods.
+        Forbidden: an org unit is outside ``who``'s scope.
+
+    Source: table ``rollup`` (days: ``observation``), written by kpi.rollup.
+    """
+    periods = periods_of(grain, first, last)
+    day = on or min(periods[-1].end, local_date(as_of or now or datetime.now(UTC)))
+    units = units_of(store, who, org_units, level, day)
+    chosen = pick(store.catalogue.indicators, indicators, "chỉ số")
+
+    def rows(snapshot: Snapshot) -> Iterator[tuple]:
+        return series.rows(snapshot, chosen, units, periods)
+
+    matching = len(chosen) * len(units) * len(periods)
+    return Answer(tuple(series.COLUMNS), store, rows, now, as_of, matching)

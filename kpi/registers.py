@@ -1,0 +1,158 @@
+"""The registers: targets with their sentences, indicators with their definitions, org units."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+
+from ioc.principal import Principal
+from kpi.answer import Answer
+from kpi.judging import local_date
+from kpi.scope import fixed, pick
+from kpi.store import KpiStore
+
+TARGET_COLUMNS = (
+    "target bullet indicators combine sentence citation operator operator_certainty threshold"
+    " threshold_high second_reading reading_in_force population judged_over baseline_date"
+    " baseline_value closing_date owner valid_from valid_to reading_chosen_by reading_chosen_at"
+    " co_owners owner_name short"
+).split()
+INDICATOR_COLUMNS = (
+    "indicator name short definition numerator denominator factor unit better grain source owner"
+    " definition_version numerator_text denominator_text exclusions sector kind owner_name"
+    " targets numerator_unit"
+).split()
+ORG_UNIT_COLUMNS = (
+    "org_unit code name level parent area opened closed successor lat lon assumed"
+).split()
+
+
+def targets(
+    store: KpiStore,
+    who: Principal,
+    *,
+    targets: Sequence[str] | None = None,
+    on: date | None = None,
+    now: datetime | None = None,
+) -> Answer:
+    """The plan's targets with their exact sentences, and the owner valid on the date."""
+    day = on or local_date(now or datetime.now(UTC))
+    catalogue = store.catalogue
+
+    def joined(items: Iterable[object]) -> str:
+        return ";".join(str(item) for item in items)
+
+    rows = [
+        (
+            t.id,
+            t.bullet,
+            joined(t.indicators),
+            t.combine,
+            t.sentence,
+            t.citation.text,
+            t.operator,
+            t.operator_certainty,
+            t.threshold,
+            t.threshold_high,
+            t.second_reading,
+            t.reading_in_force,
+            joined(dict.fromkeys(t.populations)),
+            t.judged_over,
+            t.baseline_date,
+            t.baseline_value,
+            joined(dict.fromkeys(t.closing_dates)),
+            t.owner,
+            t.valid_from,
+            t.valid_to,
+            t.reading_chosen_by,
+            t.reading_chosen_at,
+            joined(t.co_owners),
+            _owner_name(store, t.owner, day),
+            joined(catalogue.indicators[i].short for i in t.indicators),
+        )
+        for t in pick(catalogue.targets, targets, "mục tiêu")
+    ]
+    return fixed(store, TARGET_COLUMNS, rows)
+
+
+def indicators(
+    store: KpiStore,
+    who: Principal,
+    *,
+    indicators: Sequence[str] | None = None,
+    on: date | None = None,
+    now: datetime | None = None,
+) -> Answer:
+    """The indicators with their definitions; ``source`` is empty where none is configured."""
+    day = on or local_date(now or datetime.now(UTC))
+    catalogue = store.catalogue
+    rows = []
+    for i in pick(catalogue.indicators, indicators, "chỉ số"):
+        numerator = catalogue.elements.get(i.numerator or "")
+        rows.append((
+            i.id,
+            i.name,
+            i.short,
+            i.definition,
+            i.numerator or "",
+            i.denominator or "",
+            i.factor,
+            i.unit,
+            i.better,
+            i.grain,
+            i.source or "",
+            i.owner,
+            i.definition_id,
+            i.numerator_text,
+            i.denominator_text,
+            i.exclusions,
+            i.sector,
+            i.kind,
+            _owner_name(store, i.owner, day),
+            ";".join(catalogue.targets_of(i.id)),
+            numerator.unit if numerator else "",
+        ))
+    return fixed(store, INDICATOR_COLUMNS, rows)
+
+
+def org_units(
+    store: KpiStore,
+    who: Principal,
+    *,
+    org_units: Sequence[str] | None = None,
+    level: str | None = None,
+    on: date | None = None,
+    now: datetime | None = None,
+) -> Answer:
+    """The org units in scope; with ``on`` those open on that date, else of all epochs."""
+    day = on or local_date(now or datetime.now(UTC))
+    tree = store.orgunits
+    chosen = [
+        unit
+        for unit in tree.values()
+        if (on is None or unit.open_on(on))
+        and (level is None or unit.level == level)
+        and (org_units is None or unit.uid in org_units)
+        and who.may_read(unit.uid, tree)
+    ]
+    rows = [
+        (
+            u.uid,
+            u.code,
+            u.name,
+            u.level,
+            tree.parent(u.uid, min(day, u.closed) if u.closed else day) or "",
+            u.area,
+            u.opened,
+            u.closed,
+            u.successor or "",
+            u.lat,
+            u.lon,
+            u.assumed,
+        )
+        for u in chosen
+    ]
+    return fixed(store, ORG_UNIT_COLUMNS, rows)
+
+
+def _owner_name(store: KpiStore, code: str, on: date) -> str:
+    owner = store.orgunits.owner(code, on)
+    return owner.name if owner else ""

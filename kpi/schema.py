@@ -1,0 +1,264 @@
+"""The tables of the KPI store: one schema for SQLite and PostgreSQL.
+
+Instants are integers (microseconds, UTC), days are integers (days since 1970-01-01 in local
+time), periods are integers (year ``y``, month ``y*12+m-1``). A row that is still believed has
+``superseded_at = FAR``; it is never NULL, so that one comparison finds what was believed when.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+FAR = 253_402_300_799_000_000
+"""The far instant of what is still current (the last second of 9999); a literal in every index."""
+
+metadata = sa.MetaData()
+Int = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Real: sa.types.TypeEngine = sa.Double().with_variant(sa.REAL(), "sqlite")
+Text = sa.Text()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(instant: datetime | None) -> int | None:
+    """Microseconds since 1970 UTC; refuses an instant without an offset."""
+    if instant is None:
+        return None
+    if instant.tzinfo is None:
+        raise ValueError(f"thời điểm không có múi giờ: {instant!r}")
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def instant_of(microseconds: int | None) -> datetime | None:
+    """The aware UTC instant of stored microseconds; None stays None."""
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _table(name: str, *columns: sa.schema.SchemaItem, rowid: bool = False) -> sa.Table:
+    return sa.Table(name, metadata, *columns, sqlite_strict=True, sqlite_with_rowid=rowid)
+
+
+def _key(name: str, type_: sa.types.TypeEngine = Text) -> sa.Column:
+    return sa.Column(name, type_, primary_key=True, nullable=False, autoincrement=False)
+
+
+def _need(name: str, type_: sa.types.TypeEngine = Text) -> sa.Column:
+    return sa.Column(name, type_, nullable=False)
+
+
+def _maybe(name: str, type_: sa.types.TypeEngine = Text) -> sa.Column:
+    return sa.Column(name, type_, nullable=True)
+
+
+# --- what is configured, published so that SQL can join it -----------------------------------
+org_unit = _table(
+    "org_unit",
+    _key("uid"),
+    _need("code"),
+    _need("name"),
+    _need("level"),
+    _need("unit_group"),
+    _need("opened_day", Int),
+    _need("closed_day", Int),
+)
+closure = _table("closure", _key("ancestor"), _key("leaf"))
+sa.Index("closure_leaf", closure.c.leaf, closure.c.ancestor)
+month = _table(
+    "month", _key("month", Int), _need("year", Int), _need("first_day", Int), _need("last_day", Int)
+)
+sa.Index("month_first_day", month.c.first_day, unique=True)
+element = _table(
+    "element",
+    _key("id"),
+    _need("over_time"),
+    _need("over_units"),
+    _need("silence"),
+    _need("definition"),
+)
+judged = _table(
+    "judged",
+    _key("target"),
+    _key("indicator"),
+    _need("numerator"),
+    _need("denominator"),
+    _need("by_year", Int),
+    _need("cut_year", Int),
+    _need("cut_month", Int),
+)
+definition_version = _table(
+    "definition_version", _key("definition"), _need("indicator"), _need("yaml"), _need("at", Int)
+)
+
+# --- sources and what their polls did ---------------------------------------------------------
+source = _table(
+    "source",
+    _key("id"),
+    _need("name"),
+    _need("sector"),
+    _need("kind"),
+    _need("owner"),
+    _need("every", Int),
+    _need("late_after", Int),
+    _need("stale_after", Int),
+    _need("reporting_days", Int),
+    _need("serves"),
+    _need("record"),
+    _need("sample", Int),
+    _need("paused", Int),
+    _need("needs_credentials", Int),
+    _need("configured", Int),
+    _maybe("first_poll_at", Int),
+    _maybe("loaded_at", Int),
+    _maybe("load_boundary", Int),
+)
+watermark = _table(
+    "watermark",
+    _key("source"),
+    _maybe("cursor"),
+    _maybe("covered_until", Int),
+    _maybe("changed_until", Int),
+)
+poll_run = _table(
+    "poll_run",
+    sa.Column("run", sa.Integer, primary_key=True, autoincrement=True),
+    _need("source"),
+    _maybe("slot", Int),
+    _need("started_at", Int),
+    _maybe("ended_at", Int),
+    _need("outcome"),
+    _need("note"),
+    *(_need(name, Int) for name in ("read", "new", "changed", "same", "rejected", "gone")),
+    _need("calls", Int),
+    _need("bytes", Int),
+    _need("response_hash"),
+    _maybe("cursor_before"),
+    _maybe("cursor_after"),
+    _maybe("covered_until", Int),
+    rowid=True,
+)
+sa.Index("poll_run_source", poll_run.c.source, poll_run.c.run)
+rejection = _table(
+    "rejection",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("source"),
+    _need("run", Int),
+    _need("position"),
+    _need("reason"),
+    _need("fields"),
+    _need("hash"),
+    _need("at", Int),
+    rowid=True,
+)
+sa.Index("rejection_source", rejection.c.source, rejection.c.id)
+sa.Index("rejection_known", rejection.c.source, rejection.c.hash)
+
+# --- what the sources said --------------------------------------------------------------------
+RECORD = (
+    ("kind", Text, False),
+    ("code", Text, False),
+    ("org_unit", Text, False),
+    ("org_unit_done", Text, False),
+    ("place", Text, True),
+    ("opened_at", Int, False),
+    ("due_at", Int, True),
+    ("closed_at", Int, True),
+    ("opened_day", Int, False),
+    ("closed_day", Int, True),
+    ("state", Text, True),
+    ("category", Text, True),
+    ("channel", Text, True),
+    ("result", Text, True),
+    ("quantity", Real, True),
+    ("lat", Real, True),
+    ("lon", Real, True),
+    ("changed_at", Int, True),
+    ("hash", Text, False),
+    ("run", Int, False),
+)
+"""Columns of a record that a source states or that follow from them at once."""
+
+
+def _record_columns() -> list[sa.Column]:
+    return [sa.Column(name, type_, nullable=nullable) for name, type_, nullable in RECORD]
+
+
+record = _table(
+    "record",
+    _key("source"),
+    _key("key"),
+    *_record_columns(),
+    _need("known_at", Int),
+    _need("version", Int),
+)
+sa.Index("record_opened", record.c.kind, record.c.org_unit, record.c.opened_day)
+sa.Index("record_closed", record.c.kind, record.c.org_unit_done, record.c.closed_day)
+record_version = _table(
+    "record_version",
+    _key("source"),
+    _key("key"),
+    _key("version", Int),
+    *_record_columns(),
+    _need("known_at", Int),
+    _need("superseded_at", Int),
+)
+
+# --- what follows from it ---------------------------------------------------------------------
+observation = _table(
+    "observation",
+    _key("element"),
+    _key("org_unit"),
+    _key("day", Int),
+    _key("known_at", Int),
+    _need("superseded_at", Int),
+    _need("value", Real),
+    _maybe("changed_at", Int),
+    _maybe("run", Int),
+)
+member = _table(
+    "member",
+    _key("element"),
+    _key("period", Int),
+    _key("org_unit"),
+    _key("member_key"),
+    _need("n", Int),
+)
+sa.Index("member_by_key", member.c.element, member.c.period, member.c.member_key, member.c.org_unit)
+rollup = _table(
+    "rollup",
+    _key("element"),
+    _key("period", Int),
+    _key("org_unit"),
+    _key("known_at", Int),
+    _need("superseded_at", Int),
+    _need("value", Real),
+    _need("units", Int),
+    _need("upto", Int),
+)
+_current = sa.text(f"superseded_at = {FAR}")
+for _of, _name, _columns in (
+    (observation, "observation_current", ("element", "org_unit", "day")),
+    (rollup, "rollup_current", ("element", "period", "org_unit")),
+):
+    sa.Index(
+        _name,
+        *(_of.c[column] for column in _columns),
+        unique=True,
+        sqlite_where=_current,
+        postgresql_where=_current,
+    )
+standing = _table(
+    "standing",
+    _key("target"),
+    _key("indicator"),
+    _key("org_unit"),
+    _key("window", Int),
+    _maybe("numerator", Real),
+    _maybe("denominator", Real),
+    _need("units", Int),
+    _need("upto", Int),
+    _need("known_at", Int),
+)
+
+# --- clock and versions -----------------------------------------------------------------------
+seal = _table("seal", _key("at", Int), _need("reason"))
+topic = _table("topic", _key("name"), _need("version", Int))
+boundary = _table("boundary", _key("id", Int), _need("at", Int), _need("version", Int))

@@ -1,0 +1,324 @@
+"""The KPI store: the one place where writers and readers meet, on SQLite or PostgreSQL.
+
+``write()`` is one transaction under the writer's lock; ``read()`` is one snapshot. A boundary is
+an instant of *our* clock taken under that lock; ``seal()`` makes a boundary that thinning keeps.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
+
+from ioc.errors import IocError
+from ioc.orgunits import OrgUnits
+from ioc.period import day_number, minute_start
+from kpi import schema
+from kpi.catalogue import Catalogue
+from kpi.elements import Element
+from kpi.kept import Kept
+from kpi.refresh import TEMPORARY, Refresh
+from kpi.schema import FAR, instant_of, micros
+
+log = logging.getLogger(__name__)
+LOCK = 7_204_459
+"""The advisory lock that makes PostgreSQL's writers one."""
+
+OLDEST_SQLITE = (3, 51, 3)
+
+
+class KpiStore:
+    """A database, the catalogue that gives it meaning, and the org units it is summed over."""
+
+    def __init__(self, url: str, catalogue: Catalogue, orgunits: OrgUnits):
+        self.url = url
+        self.catalogue = catalogue
+        self.orgunits = orgunits
+        self.reader, self.writer = _engines(url)
+        self.sqlite = self.writer.dialect.name == "sqlite"
+        self.refresh = Refresh(catalogue)
+        self.kept = Kept()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that holds the writer's lock from its first statement."""
+        with self.writer.begin() as connection:
+            if not self.sqlite:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent snapshot; writing through it is refused by the database."""
+        with self.reader.connect() as connection, connection.begin():
+            yield connection
+
+    def version(self) -> int:
+        """The version of the newest commit that changed an answer."""
+        with self.read() as connection:
+            return connection.scalar(sa.text("SELECT version FROM boundary WHERE id = 1")) or 0
+
+    def topics(self) -> dict[str, int]:
+        """Topic (a target id, ``source:<id>``, ``wall``) to the version that last touched it."""
+        with self.read() as connection:
+            return dict(connection.execute(sa.text("SELECT name, version FROM topic")).all())
+
+    def seal(self, now: datetime, reason: str = "export") -> datetime:
+        """A new instant whose answers stay readable for ever, byte for byte.
+
+        Lies after every boundary so far, so that everything committed is visible at it and
+        nothing written later is.
+        """
+        with self.write() as connection:
+            last = self.last_boundary(connection)
+            at = max(micros(now) or 0, last + 1)
+            connection.execute(
+                sa.text("INSERT INTO seal (at, reason) VALUES (:at, :reason)"),
+                {"at": at, "reason": reason},
+            )
+        sealed = instant_of(at)
+        assert sealed is not None
+        return sealed
+
+    def last_boundary(self, connection: Connection) -> int:
+        """The newest boundary or seal in microseconds; 0 in an empty store."""
+        return (
+            connection.scalar(
+                sa.text(
+                    "SELECT MAX(at) FROM (SELECT at FROM boundary UNION ALL"
+                    " SELECT MAX(at) FROM seal) AS both_clocks"
+                )
+            )
+            or 0
+        )
+
+    def take_boundary(self, connection: Connection, now: datetime) -> int:
+        """The boundary of a write that happens now: never before a seal or an earlier one."""
+        at = max(micros(minute_start(now)) or 0, self.last_boundary(connection))
+        connection.execute(sa.text("UPDATE boundary SET at = :at WHERE id = 1"), {"at": at})
+        return at
+
+    def touch(self, connection: Connection, topics: Iterable[str]) -> int:
+        """A new data version, stored with each of the topics that it touched."""
+        connection.execute(sa.text("UPDATE boundary SET version = version + 1 WHERE id = 1"))
+        version = connection.scalar(sa.text("SELECT version FROM boundary WHERE id = 1"))
+        rows = [{"name": name, "version": version} for name in sorted({*topics, "wall"})]
+        connection.execute(
+            sa.text(
+                "INSERT INTO topic (name, version) VALUES (:name, :version)"
+                " ON CONFLICT (name) DO UPDATE SET version = excluded.version"
+            ),
+            rows,
+        )
+        assert version is not None
+        return version
+
+    def load(
+        self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple]
+    ) -> None:
+        """Bulk insert by the driver's fastest way (executemany, or COPY)."""
+        if not rows:
+            return
+        raw: Any = connection.connection.driver_connection
+        names = ", ".join(columns)
+        if self.sqlite:
+            marks = ", ".join("?" * len(columns))
+            raw.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
+            return
+        with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def close(self) -> None:
+        """Return every connection."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+    def publish(self, now: datetime | None = None) -> None:
+        """Write catalogue, org units and calendar where SQL can join them. Idempotent.
+
+        Where what is counted has changed under stored records, everything derived is built
+        again in the same transaction: a new element must not show zeros for its past.
+        """
+        with self.write() as connection:
+            recounted = _publish(self, connection, now or datetime.now(UTC))
+            if recounted and connection.scalar(sa.text("SELECT 1 FROM rollup LIMIT 1")):
+                from kpi.rebuild import replay_all
+
+                log.warning("định nghĩa đã đổi: dựng lại toàn bộ số liệu từ bản ghi đã lưu")
+                replay_all(self, connection)
+
+
+def open_store(
+    url: str, catalogue: Catalogue, orgunits: OrgUnits, *, migrate: bool = True
+) -> KpiStore:
+    """The store at ``url``, brought to today's schema and given today's catalogue.
+
+    Raises:
+        IocError: the SQLite library is too old, or the database cannot be reached or prepared.
+    """
+    url = url.replace("sqlite+pysqlite:", "sqlite:", 1)
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    store = KpiStore(url, catalogue, orgunits)
+    if migrate:
+        from kpi.migrate import upgrade
+
+        try:
+            upgrade(store.writer)
+            store.publish()
+        except DBAPIError as error:
+            name = sa.make_url(url).render_as_string(hide_password=True)
+            raise IocError(
+                f"không mở được kho số liệu {name} ({type(error.orig).__name__})"
+            ) from error
+    return store
+
+
+def _publish(store: KpiStore, connection: Connection, now: datetime) -> bool:
+    """Whether what is counted or judged differs from what was published before."""
+    recounted = False
+    catalogue, orgunits = store.catalogue, store.orgunits
+    published: dict[str, list[tuple]] = {
+        "org_unit": [
+            (u.uid, u.code, u.name, u.level, u.group or "", *_days(u.opened, u.closed))
+            for u in orgunits.values()
+        ],
+        "closure": sorted(set(orgunits.closure())),
+        "month": [_month(index) for index in range(1990 * 12, 2061 * 12)],
+        "element": [
+            (e.id, e.over_time, e.over_units, e.silence, _defined(e))
+            for e in catalogue.elements.values()
+        ],
+        "judged": [
+            (
+                j.target,
+                j.indicator,
+                j.numerator,
+                j.denominator,
+                int(j.by_year),
+                j.cut_year,
+                j.cut_month,
+            )
+            for j in catalogue.judged()
+        ],
+    }
+    for name, rows in published.items():
+        table = schema.metadata.tables[name]
+        columns = [column.name for column in table.columns]
+        stored = [tuple(row) for row in connection.execute(sa.select(table))]
+        if sorted(stored) != sorted(rows):
+            recounted |= bool(stored) and name in ("element", "judged", "closure")
+            connection.execute(sa.delete(table))
+            store.load(connection, name, columns, rows)
+    connection.execute(
+        sa.text(
+            "INSERT INTO definition_version (definition, indicator, yaml, at)"
+            " VALUES (:definition, :indicator, :yaml, :at) ON CONFLICT (definition) DO NOTHING"
+        ),
+        [
+            {"definition": i.definition_id, "indicator": i.id, "yaml": text, "at": micros(now)}
+            for i in catalogue.indicators.values()
+            if (text := catalogue.definitions.get(i.id))
+        ],
+    )
+    connection.execute(
+        sa.text(
+            "INSERT INTO boundary (id, at, version) VALUES (1, 0, 1) ON CONFLICT (id) DO NOTHING"
+        )
+    )
+    return recounted
+
+
+def _defined(element: Element) -> str:
+    """All that decides what an element counts, its words left out."""
+    said = {name: getattr(element, name) for name in ("count", "at", "distinct", "serves")}
+    return json.dumps({**said, "where": dict(element.where)}, sort_keys=True)
+
+
+def _days(opened: date | None, closed: date | None) -> tuple[int, int]:
+    return (
+        day_number(opened) if opened else 0,
+        day_number(closed) if closed else day_number(date(9999, 12, 31)),
+    )
+
+
+def _month(index: int) -> tuple[int, int, int, int]:
+    first = date(index // 12, index % 12 + 1, 1)
+    following = date((index + 1) // 12, (index + 1) % 12 + 1, 1)
+    return index, index // 12, day_number(first), day_number(following - timedelta(days=1))
+
+
+def _engines(url: str) -> tuple[Engine, Engine]:
+    return _sqlite_engines(url) if url.startswith("sqlite") else _postgresql_engines(url)
+
+
+def _sqlite_engines(url: str) -> tuple[Engine, Engine]:
+    try:
+        from pysqlite3 import dbapi2 as driver
+    except ImportError:  # no wheel for this machine: the system's library, if new enough
+        import sqlite3 as driver
+    if driver.sqlite_version_info < OLDEST_SQLITE:
+        raise IocError(
+            f"thư viện SQLite {driver.sqlite_version} quá cũ, cần từ 3.51.3;"
+            " hãy dùng PostgreSQL (IOC_DATABASE_URL)"
+        )
+    url = url.replace("sqlite:", "sqlite+pysqlite:", 1)
+
+    def engine(begin: str, pragma: str) -> Engine:
+        made = sa.create_engine(
+            url,
+            module=driver,
+            poolclass=sa.pool.QueuePool,
+            pool_size=8,
+            max_overflow=120,
+            connect_args={"check_same_thread": False, "timeout": 30, "cached_statements": 256},
+        )
+
+        @event.listens_for(made, "connect")
+        def _configure(raw: Any, _record: object) -> None:
+            raw.isolation_level = None
+            for statement in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+                raw.execute(f"PRAGMA {statement}")
+            raw.execute("PRAGMA cache_size=-65536")
+            raw.execute("PRAGMA temp_store=MEMORY")
+            if begin == "BEGIN IMMEDIATE":
+                raw.executescript(TEMPORARY.replace(" ON COMMIT DELETE ROWS", ""))
+            raw.execute(f"PRAGMA {pragma}")
+
+        @event.listens_for(made, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        return made
+
+    return engine("BEGIN", "query_only=1"), engine("BEGIN IMMEDIATE", "foreign_keys=0")
+
+
+def _postgresql_engines(url: str) -> tuple[Engine, Engine]:
+    url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    reader = sa.create_engine(
+        url, pool_size=16, max_overflow=48, pool_pre_ping=True, isolation_level="REPEATABLE READ"
+    )
+    writer = sa.create_engine(url, pool_size=2, max_overflow=8, pool_pre_ping=True)
+
+    @event.listens_for(reader, "connect")
+    def _read_only(raw: Any, _record: object) -> None:
+        raw.read_only = True
+
+    @event.listens_for(writer, "connect")
+    def _temporary(raw: Any, _record: object) -> None:
+        raw.execute("SET client_min_messages = warning")
+        raw.execute(TEMPORARY)
+        raw.commit()
+
+    return reader, writer
+
+
+__all__ = ["FAR", "KpiStore", "open_store"]

@@ -1,0 +1,320 @@
+"""What the plan asks for: targets with their exact sentence, operator, populations and dates."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from ioc.config import read_yaml
+from ioc.errors import Fault
+from ioc.period import Period
+from ioc.rule import Rule, parse_reading
+from kpi.declared import Form
+
+OPERATORS = (">", ">=", "range", "qualitative")
+CERTAINTIES = ("explicit", "unclear", "none")
+COMBINES = ("one", "worst", "each_population")
+POPULATIONS = ("area", "department", "district", "commune")
+JUDGED_OVER = ("last_month", "year_to_date", "calendar_year", "stock_at_date")
+_HEADING = re.compile(r"\d+(\.\d+)*\.? ")
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where the sentence stands: document, its number (None: not known), date, section, bullet."""
+
+    title: str
+    number: str | None
+    published: date
+    section: str
+    bullet: int
+
+    @property
+    def text(self) -> str:
+        """One line in Vietnamese."""
+        number = f"số {self.number}" if self.number else "số văn bản: chưa xác định"
+        return (
+            f"{self.title}; {number}; ngày {self.published:%d/%m/%Y}; "
+            f"mục {self.section}, chỉ tiêu thứ {self.bullet}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One indicator of a target over one population until one closing date."""
+
+    target: str
+    indicator: str
+    population: str
+    closing_date: date
+    judged_over: str
+    closes_early: bool
+    """Closes before the plan's end: keeps its word, muted, never among the worst."""
+
+    @property
+    def mode(self) -> str:
+        """The grain of its windows: ``year`` for flows of a year, else ``month``."""
+        return "year" if self.judged_over in ("calendar_year", "year_to_date") else "month"
+
+    @property
+    def closing(self) -> Period:
+        """The window whose figure closes it."""
+        return self.window(self.closing_date)
+
+    def window(self, day: date) -> Period:
+        """The window that is judged on a day."""
+        return Period.of("year" if self.mode == "year" else "month", day)
+
+    def closed(self, day: date) -> bool:
+        """Whether the closing date lies behind this day."""
+        return day > self.closing_date
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One row of the plan. ``populations`` and ``closing_dates`` follow ``indicators``.
+
+    ``operator`` and thresholds are the plan's words as first read; what judges is ``rule``,
+    the reading in force.
+    """
+
+    id: str
+    bullet: int
+    indicators: tuple[str, ...]
+    combine: str
+    operator: str
+    operator_certainty: str
+    threshold: float | None
+    threshold_high: float | None
+    second_reading: str
+    populations: tuple[str, ...]
+    judged_over: str
+    baseline_date: date | None
+    baseline_value: float | None
+    closing_dates: tuple[date, ...]
+    owner: str
+    co_owners: tuple[str, ...]
+    sentence: str
+    citation: Citation
+    valid_from: date
+    valid_to: date | None
+    reading_in_force: str
+    reading_chosen_by: str
+    reading_chosen_at: date | None
+    plan: str
+    plan_ends: date
+
+    @property
+    def readings(self) -> tuple[Rule, ...]:
+        """The first reading, and the second where the sentence allows one."""
+        first = Rule(self.operator, self.threshold, self.threshold_high)
+        return (first, parse_reading(self.second_reading)) if self.second_reading else (first,)
+
+    @property
+    def rule(self) -> Rule:
+        """The reading that decides the colour."""
+        return next(rule for rule in self.readings if rule.text == self.reading_in_force)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """One part for each indicator, in the plan's order."""
+        rows = zip(self.indicators, self.populations, self.closing_dates, strict=True)
+        return tuple(
+            Part(
+                self.id, indicator, population, closing, self.judged_over, closing < self.plan_ends
+            )
+            for indicator, population, closing in rows
+        )
+
+    def valid_on(self, day: date) -> bool:
+        """Whether this wording is in force on the day."""
+        return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What all targets of one file share."""
+
+    id: str
+    title: str
+    number: str | None
+    published: date
+    begins: date
+    ends: date
+    sections: dict[str, list[str]]
+
+
+def read_plan(path: Path, texts: list[Path], faults: list[Fault]) -> list[tuple[Target, Form]]:
+    """Read one plan file; its targets in order, each with its form for later cross-checks.
+
+    ``texts`` are the folders in which the plan's own text is looked for, nearest first.
+    """
+    file = Form(str(path), "", read_yaml(path, faults), faults)
+    header = file.form("plan", "plan")
+    forms = file.forms("targets")
+    file.close()
+    plan = _read_header(header, path.stem, texts)
+    if not forms:
+        file.fault("thiếu mục “targets”")
+    return [(_read_target(name, form, plan), form) for name, form in forms.items()]
+
+
+def bullets(text: str) -> dict[str, list[str]]:
+    """The lines that begin with a dash, by the number of their section, in NFC."""
+    found: dict[str, list[str]] = {}
+    section = ""
+    for line in unicodedata.normalize("NFC", text).splitlines():
+        if heading := _HEADING.match(line):
+            section = heading[0].strip().rstrip(".")
+        elif line.startswith("- "):
+            found.setdefault(section, []).append(line.removeprefix("- "))
+    return found
+
+
+def _read_header(form: Form, name: str, texts: list[Path]) -> _Plan:
+    text_name = form.text("text")
+    text = next((folder / text_name for folder in texts if (folder / text_name).is_file()), None)
+    sections: dict[str, list[str]] = {}
+    if text is None:
+        form.fault(f"không thấy tệp văn bản {text_name!r} của kế hoạch", "text")
+    else:
+        sections = bullets(text.read_text(encoding="utf-8"))
+    days = {key: form.day(key) for key in ("published", "begins", "ends")}
+    for key, day in days.items():
+        if day is None and not form.data.get(key):
+            form.fault(f"thiếu mục “{key}”", key)
+    plan = _Plan(
+        name,
+        form.text("title"),
+        form.text("number") if form.has("number") else None,
+        days["published"] or date.min,
+        days["begins"] or date.min,
+        days["ends"] or date.max,
+        sections,
+    )
+    form.close()
+    return plan
+
+
+def _read_target(name: str, form: Form, plan: _Plan) -> Target:
+    indicators = form.texts("indicators")
+    citation, bullet = _read_citation(form, plan)
+    operator = form.choice("operator", OPERATORS)
+    certainty = form.choice("operator_certainty", CERTAINTIES)
+    rule = Rule(operator, form.number("threshold"), form.number("threshold_high"))
+    second, in_force = _read_readings(form, rule, certainty)
+    combine = form.choice("combine", COMBINES, "one")
+    if (combine == "one") != (len(indicators) == 1):
+        form.fault(f"“combine: {combine}” không hợp với {len(indicators)} chỉ số", "combine")
+    target = Target(
+        id=name,
+        bullet=bullet,
+        indicators=indicators,
+        combine=combine,
+        operator=operator,
+        operator_certainty=certainty,
+        threshold=rule.threshold,
+        threshold_high=rule.threshold_high,
+        second_reading=second,
+        populations=_for_each(
+            form, "population", form.choices("population", POPULATIONS), indicators
+        ),
+        judged_over=form.choice("judged_over", JUDGED_OVER),
+        baseline_date=form.day("baseline_date"),
+        baseline_value=form.number("baseline_value"),
+        closing_dates=_for_each(form, "closing_date", _read_closing_dates(form, plan), indicators),
+        owner=form.text("owner"),
+        co_owners=form.texts("co_owners", ()),
+        sentence=_read_sentence(form, plan, citation),
+        citation=citation,
+        valid_from=form.day("valid_from") or plan.begins,
+        valid_to=form.day("valid_to"),
+        reading_in_force=in_force,
+        reading_chosen_by=form.text("reading_chosen_by", ""),
+        reading_chosen_at=form.day("reading_chosen_at"),
+        plan=plan.id,
+        plan_ends=plan.ends,
+    )
+    _check_baseline(form, target)
+    form.close()
+    return target
+
+
+def _for_each(form: Form, key: str, values: tuple, indicators: tuple[str, ...]) -> tuple:
+    """One value for each indicator; a single one serves them all."""
+    if len(values) == 1:
+        return values * len(indicators)
+    if values and len(values) != len(indicators):
+        form.fault(f"mục “{key}” có {len(values)} giá trị cho {len(indicators)} chỉ số", key)
+    return (values + values[-1:] * len(indicators))[: len(indicators)]
+
+
+def _read_closing_dates(form: Form, plan: _Plan) -> tuple[date, ...]:
+    days = form.days("closing_date")
+    for day in days:
+        if day != Period.of("month", day).end:
+            form.fault(f"ngày chốt {day} không phải ngày cuối tháng", "closing_date")
+        if not plan.begins <= day <= plan.ends:
+            form.fault(f"ngày chốt {day} nằm ngoài thời kỳ của kế hoạch", "closing_date")
+    return days
+
+
+def _read_citation(form: Form, plan: _Plan) -> tuple[Citation, int]:
+    cited = form.form("citation", f"{form.name}.citation")
+    section = cited.text("section") if form.has("citation") else ""
+    number = cited.number("bullet")
+    bullet = number if isinstance(number, int) and number > 0 else 0
+    if form.has("citation"):
+        cited.close()
+        if not bullet:
+            cited.fault("mục “bullet” phải là số thứ tự của gạch đầu dòng", "bullet")
+    return Citation(plan.title, plan.number, plan.published, section, bullet), bullet
+
+
+def _read_sentence(form: Form, plan: _Plan, citation: Citation) -> str:
+    sentence = unicodedata.normalize("NFC", form.text("sentence"))
+    lines = plan.sections.get(citation.section, [])
+    said = lines[citation.bullet - 1] if 0 < citation.bullet <= len(lines) else None
+    if sentence and plan.sections and sentence != said:
+        place = f"chỉ tiêu thứ {citation.bullet}, mục {citation.section or '?'}"
+        form.fault(f"câu không khớp từng chữ với văn bản kế hoạch ({place})", "sentence")
+    return sentence
+
+
+def _read_readings(form: Form, rule: Rule, certainty: str) -> tuple[str, str]:
+    """The second reading and the one in force, as texts."""
+    wanted = {">": (True, False), ">=": (True, False), "range": (True, True)}
+    given = (rule.threshold is not None, rule.threshold_high is not None)
+    if given != wanted.get(rule.operator, (False, False)):
+        form.fault(f"ngưỡng không hợp với toán tử {rule.operator!r}", "operator")
+    elif rule.operator == "range" and not (rule.threshold or 0) < (rule.threshold_high or 0):
+        form.fault("ngưỡng dưới phải nhỏ hơn ngưỡng trên", "threshold")
+    second = form.text("second_reading", "")
+    try:
+        texts = [rule.text, *([parse_reading(second).text] if second else [])]
+    except ValueError as error:
+        form.fault(str(error), "second_reading")
+        return "", rule.text
+    in_force = form.text("reading_in_force", rule.text)
+    if in_force not in texts:
+        form.fault(f"cách đọc {in_force!r} không có trong {texts}", "reading_in_force")
+        in_force = rule.text
+    if (certainty == "unclear") != bool(second):
+        form.fault(
+            "câu chưa rõ (unclear) phải có cách đọc thứ hai, và chỉ khi đó", "second_reading"
+        )
+    if second and not (form.has("reading_chosen_by") and form.has("reading_chosen_at")):
+        form.fault("có hai cách đọc thì phải ghi ai chọn và ngày chọn", "second_reading")
+    return second, in_force
+
+
+def _check_baseline(form: Form, target: Target) -> None:
+    if (target.baseline_date is None) != (target.baseline_value is None):
+        form.fault("mốc đầu phải có cả ngày và giá trị", "baseline_date")
+    elif target.baseline_date and target.baseline_date >= min(
+        target.closing_dates, default=date.max
+    ):
+        form.fault("ngày mốc đầu phải trước ngày chốt", "baseline_date")
+    if target.valid_to and target.valid_to < target.valid_from:
+        form.fault("hiệu lực kết thúc trước khi bắt đầu", "valid_to")

@@ -1,0 +1,21 @@
+"""Ask, draw, explain: the pages, in the order of the navigation."""
+
+from typing import NamedTuple
+
+
+class Page(NamedTuple):
+    """One page: where it lives, the module with its ``layout``, its titles."""
+
+    path: str
+    module: str
+    title: str
+    menu: str = ""  # the word in the navigation; empty: reached by links only
+
+
+PAGES = (
+    Page("/", "layouts.register", "Chỉ tiêu của đề án", "Chỉ tiêu"),
+    Page("/wall", "layouts.wall", "Màn hình tường", "Màn hình tường"),
+    Page("/indicator/<key>", "layouts.indicator", "Chỉ số"),
+    Page("/sources", "layouts.sources", "Nguồn dữ liệu", "Nguồn dữ liệu"),
+    Page("/sources/<source>", "layouts.sources", "Nguồn dữ liệu"),
+)

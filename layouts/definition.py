@@ -1,0 +1,122 @@
+"""What an indicator means: the six headings, the plan's sentence, and both ways to read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import dcc, html
+
+from layouts import components, text
+from layouts.components import Piece
+from layouts.lines import Line, Row, closed, parts_of, verdict
+from layouts.state import desk
+from layouts.view import View
+
+
+def definition(view: View) -> Piece:
+    """The six headings of Vietnamese statistics law, and where the target comes from."""
+    row, line = view.indicator, view.line
+    target = line.target if line else {}
+    formula = html.Div([
+        html.Span(
+            [
+                html.Span(row.get("numerator_text") or text.NONE),
+                html.Span(row.get("denominator_text") or text.NONE),
+            ],
+            className="formula",
+        ),
+        html.Span(f" × {text.plain(row['factor'])}", className="under"),
+    ])
+    catalogue = desk().store.catalogue
+    sector = catalogue.sectors.get(row.get("sector") or "", "")
+    source = (
+        dcc.Link(sector or row["source"], href=f"/sources/{row['source']}")
+        if row["source"]
+        else "chưa có nguồn"
+    )
+    owner = row.get("owner_name") or text.NONE
+    if line and line.owner and line.owner != owner:
+        owner = f"{line.owner} (chủ trì chỉ tiêu); {owner} (chủ quản số liệu)"
+    return components.card(
+        "Định nghĩa",
+        components.facts([
+            ("Tên", row["name"]),
+            ("Khái niệm", row["definition"]),
+            ("Công thức", formula),
+            ("Nguồn", source),
+            ("Chu kỳ", _cycle(row, target)),
+            ("Loại trừ", row.get("exclusions") or "không có"),
+            ("Chủ trì", owner),
+            ("Phạm vi", text.POPULATION.get(view.part.population, "") if view.part else ""),
+            ("Nguyên văn", html.Blockquote(target["sentence"]) if target else ""),
+            ("Căn cứ", target.get("citation", "")),
+            ("Mã định nghĩa", html.Code(row["definition_version"])),
+        ]),
+    )
+
+
+def _cycle(row: Row, target: Row) -> str:
+    grain = text.GRAINS.get(row["grain"], row["grain"])
+    judged = text.JUDGED.get(target.get("judged_over", ""), "")
+    return f"{grain}; xét đạt theo {judged}" if judged else grain
+
+
+def readings(view: View) -> list[Piece]:
+    """Both readings of an unclear sentence: what each would say, which is in force and by whom."""
+    line = view.line
+    if line is None or not text.known(line.target.get("second_reading")):
+        return []
+    target, row = line.target, view.row
+    over, under = parts_of(row, closing=closed(row))
+    rules = list(
+        dict.fromkeys(
+            filter(None, [target["reading_in_force"], target["second_reading"], _plain(line)])
+        )
+    )
+    shown = [_reading(rule, rule == target["reading_in_force"], over, under) for rule in rules]
+    by, at = target.get("reading_chosen_by"), target.get("reading_chosen_at")
+    chosen = text.join(
+        [
+            f"Người chọn cách đọc đang dùng: {by}" if text.known(by) else "",
+            f"ngày {text.day(at)}" if text.known(at) else "",
+        ],
+        ", ",
+    )
+    return [
+        components.card(
+            "Hai cách đọc",
+            html.Div(shown, className="readings"),
+            html.P(_both(rules, over, under), className="says"),
+            html.P(text.sentence(chosen), className="under"),
+        )
+    ]
+
+
+def _plain(line: Line) -> str:
+    """The plan's own operator as a reading."""
+    threshold = line.target["threshold"]
+    return f"{line.target['operator']} {threshold:g}" if text.known(threshold) else ""
+
+
+def _reading(rule: str, in_force: bool, over: Any, under: Any) -> Piece:
+    met = verdict(rule, over, under)
+    name = "no_data" if met is None else "met" if met else "missed"
+    words = text.reading(rule) if any(c.isdigit() for c in rule) else "không có mức giao bằng số"
+    return html.Div(
+        [
+            components.status(name if met is not None else "no_data") if words[0] != "k" else None,
+            html.Span(f"“{words}”" if words[0] != "k" else words),
+            html.Span("đang dùng" if in_force else "cách đọc thứ hai", className="reading-note"),
+        ],
+        className=f"reading{' in-force' if in_force else ''}",
+    )
+
+
+def _both(rules: list[str], over: Any, under: Any) -> str:
+    """đạt nếu “từ 25 %”, không đạt nếu “trên 25 %”."""
+    words = []
+    for rule in rules:
+        met = verdict(rule, over, under)
+        if met is not None:
+            words.append(f"{'đạt' if met else 'không đạt'} nếu “{text.reading(rule)}”")
+    return text.sentence(", ".join(words))

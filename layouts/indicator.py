@@ -1,0 +1,394 @@
+"""One indicator: its outcome, its history, its org units, its definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import Input, Output, State, dcc, html
+
+from ioc.period import Period
+from kpi import query
+from layouts import components, figures, shell, text, theme
+from layouts.components import Piece
+from layouts.definition import definition, readings
+from layouts.lines import (
+    AREA,
+    Line,
+    Row,
+    closed,
+    detail,
+    figure,
+    indicators,
+    parts_of,
+    shortfall,
+    split,
+)
+from layouts.ranking import ranking
+from layouts.register import clocks
+from layouts.slots import changed, marks, memory
+from layouts.state import ask, callback, desk, link, today
+from layouts.view import View, again, look
+
+FIRST = Period("month", 2021 * 12)
+PARTS = ("head", "trend", "months", "ranking")
+
+
+def layout(key: str = "", org_unit: str = "", level: str = "", figure: str = "", **_: Any) -> Piece:
+    """The page of one indicator at one org unit."""
+    view = look(str(key), str(org_unit), str(level), str(figure))
+    if view is None:
+        return shell.not_found()
+    given = {"key": view.key, "org_unit": org_unit, "level": level, "figure": figure}
+    body = _without_source(view) if view.status == "no_source" else _with_source(view)
+    return shell.desk_page(
+        dcc.Store(id="indicator-view", data=given),
+        _title(view),
+        *body,
+        crumbs=_crumbs(view),
+    )
+
+
+def pieces(view: View) -> dict[str, Any]:
+    """All that follows the data."""
+    rows = months(view)
+    return {
+        "head": head(view),
+        "trend": trend(view, rows),
+        "months": month_table(view, rows),
+        "ranking": [ranking(view), *readings(view)],
+    }
+
+
+@callback(
+    Output("indicator-head", "children"),
+    Output("indicator-trend", "figure"),
+    Output("indicator-months", "children"),
+    Output("indicator-ranking", "children"),
+    Output("indicator-seen", "data"),
+    Input("live", "data"),
+    State("indicator-view", "data"),
+    State("indicator-seen", "data"),
+    prevent_initial_call=True,
+)
+def draw(_live: Any, given: Any, seen: Any) -> tuple[Any, ...]:
+    """Ask again, draw again what changed."""
+    shown = pieces(again(given))
+    new = marks(shown)
+    return (*changed(shown, new, PARTS, seen), new)
+
+
+# ── frame of the page ──────────────────────────────────────────────────────────────────────
+
+
+def _crumbs(view: View) -> list[Piece]:
+    steps = [("Chỉ tiêu", "/")]
+    here = view.org_unit == AREA
+    steps.append((view.indicator["short"], "" if here else link(f"/indicator/{view.key}")))
+    if not here:
+        chain = [uid for uid in desk().orgunits.ancestors(view.org_unit) if uid != AREA]
+        known = [desk().orgunits[uid] for uid in reversed(chain)]
+        steps += [
+            (unit.name, view.address(org_unit=unit.uid)) for unit in known if unit.level == "area"
+        ]
+        steps.append((view.unit.name, ""))
+    return shell.crumb(*steps)
+
+
+def _title(view: View) -> Piece:
+    bullet = f"Mục tiêu số {view.line.target['bullet']:.0f}" if view.line else "Chỉ số"
+    codes = text.join([bullet, view.line.id if view.line else "", view.key])
+    return html.Div(
+        [
+            html.Div([
+                html.H1(view.indicator["name"]),
+                html.P(f"{codes} · {view.unit.name}", className="lede"),
+            ]),
+            _siblings(view),
+        ],
+        className="title-row",
+    )
+
+
+def _siblings(view: View) -> Piece:
+    """The other indicators of the same bullet of the plan."""
+    if view.line is None:
+        return None
+    bullet = view.line.target["bullet"]
+    rows = ask(query.targets).to_dict("records")
+    keys = [key for row in rows if row["bullet"] == bullet for key in split(row["indicators"])]
+    if len(keys) < 2:
+        return None
+    known = indicators()
+    links = [
+        dcc.Link(
+            known[key]["short"], href=f"/indicator/{key}", className="on" if key == view.key else ""
+        )
+        for key in keys
+        if key in known
+    ]
+    return html.Nav(links, className="siblings", **{"aria-label": "Cùng mục tiêu"})
+
+
+def _with_source(view: View) -> list[Piece]:
+    shown = pieces(view)
+    months_asked = {
+        "indicator": view.key,
+        "org_unit": view.org_unit,
+        "grain": "month",
+        "from_": FIRST.text,
+        "to": _last().text,
+    }
+    months = _last().index - FIRST.index + 1
+    return [
+        memory("indicator", shown),
+        html.Div(shown["head"], id="indicator-head"),
+        components.card(
+            "Diễn biến từng tháng",
+            components.graph(
+                "indicator-trend",
+                shown["trend"],
+                label=f"Diễn biến từng tháng của {view.indicator['name']}, {view.unit.name}",
+            ),
+            html.P("Vòng rỗng: tháng đã được sửa sau lần công bố đầu.", className="under"),
+            components.more(
+                "Bảng số liệu của biểu đồ",
+                html.Div(shown["months"], id="indicator-months"),
+            ),
+            note=components.downloads("/api/v1/values", link, months, **months_asked),
+        ),
+        html.Div(
+            [
+                html.Div(shown["ranking"], id="indicator-ranking", className="stack"),
+                definition(view),
+            ],
+            className="columns",
+        ),
+    ]
+
+
+def _without_source(view: View) -> list[Piece]:
+    catalogue = desk().store.catalogue
+    sector = catalogue.sectors.get(view.indicator.get("sector") or "", "")
+    level = f"{_aim(view.line)}. " if view.line else ""
+    locked = f"Chỉ tiêu đã khóa {text.day(view.part.closing)}. " if view.locked else ""
+    return [
+        html.Section(
+            [
+                components.status("no_source"),
+                html.P(
+                    f"{level}{locked}Chưa hệ thống nào gửi số liệu cho chỉ số này, nên không có"
+                    " giá trị, biểu đồ hay xếp hạng; không có số không có nghĩa là bằng 0."
+                ),
+                html.P(f"Cần nối hệ thống: {sector}." if sector else ""),
+                dcc.Link("Xem các nguồn đang có", href="/sources", className="button"),
+            ],
+            className="absent",
+        ),
+        html.Div(
+            [definition(view), html.Div(readings(view), className="stack")], className="columns"
+        ),
+    ]
+
+
+# ── headline ───────────────────────────────────────────────────────────────────────────────
+
+
+def head(view: View) -> Piece:
+    """The closing outcome beside the live figure, each with its own words."""
+    row, line, part = view.row, view.line, view.part
+    if not line or not part:
+        return html.Section(_live(view), className="card verdict-card")
+    mark = theme.status(view.status)
+    surface = f" on-{mark.surface}" if mark.surface and not view.muted else ""
+    ended = closed(row)
+    return html.Section(
+        [html.Div(_closing(view) if ended else _open(view)), html.Div(_live(view))],
+        className=f"card verdict-card{surface}",
+        **{"data-status": view.status},
+    )
+
+
+def _closing(view: View) -> list[Piece]:
+    row, line, part = view.row, view.line, view.part
+    assert line and part
+    shown = figure(row, line.lines, closing=True)
+    window = text.period(row.get("closing_period"))
+    signed = row.get("closing_signed_at")
+    revised = row.get("closing_known_at")
+    says = text.join(
+        [
+            f"Đến {text.day(part.closing)}: {_counted(view, closing=True)}",
+            shortfall(line, row, part.noun),
+        ],
+        ", ",
+    )
+    return [
+        html.H2(text.join(["Kết quả chốt", window if window != text.NONE else ""])),
+        html.Div(
+            [
+                html.Span(shown, className="figure"),
+                components.status(view.status, muted=view.muted),
+            ],
+            className="big",
+        ),
+        _scale(view, row.get("closing_value")),
+        html.P(text.sentence(says), className="says"),
+        html.P(
+            text.join([
+                _aim(line),
+                text.JUDGED.get(line.target["judged_over"], ""),
+                f"đã khóa {text.short_day(part.closing)}" if view.locked else "",
+                "ký chốt " + text.day(signed) if text.known(signed) else "chưa ký",
+                f"đã sửa {text.day(revised)}" if text.known(revised) else "",
+            ]),
+            className="under",
+        ),
+    ]
+
+
+def _aim(line: Line) -> str:
+    return f"Mức giao {line.level}" if line.numeric else "Chỉ tiêu định tính"
+
+
+def _open(view: View) -> list[Piece]:
+    """While the target runs: pace instead of an outcome."""
+    row, line, part = view.row, view.line, view.part
+    assert line and part
+    need = row.get("required_per_month")
+    return [
+        html.H2(f"{_aim(line)} đến {text.day(part.closing)}"),
+        html.Div(
+            [
+                html.Span(figure(row, line.lines), className="figure"),
+                components.status(view.status, muted=view.muted),
+            ],
+            className="big",
+        ),
+        _scale(view, row.get("value")),
+        html.P(
+            text.join([
+                f"cần {text.points(need)}/tháng" if text.known(need) else "",
+                shortfall(line, row, part.noun),
+            ]),
+            className="says",
+        ),
+    ]
+
+
+def _live(view: View) -> list[Piece]:
+    row, noun = view.row, view.part.noun if view.part else ""
+    shown = figure(row, view.borders)
+    window = text.period(row.get("period"))
+    title = html.H2(text.join(["Hiện nay", window if window != text.NONE else ""]))
+    if shown == text.NONE:
+        ended = "Chỉ tiêu đã khóa, không còn số mới." if view.locked else "Chưa có số liệu."
+        return [title, html.P(ended, className="under")]
+    target = view.line.target if view.line else {}
+    expected, units = row.get("expected"), row.get("units")
+    reported = (
+        f"{text.counts(units, expected)} đơn vị báo cáo"
+        if row.get("declared") and text.known(units) and text.known(expected)
+        else ""
+    )
+    stands = text.against(row.get("value"), target.get("threshold"), target.get("threshold_high"))
+    return [
+        title,
+        html.Div(
+            [
+                html.Span(shown, className="figure live-figure"),
+                components.freshness(row.get("freshness") or ""),
+            ],
+            className="big",
+        ),
+        html.P(
+            text.sentence(text.join([detail(row, view.borders, noun), stands], ", ")),
+            className="says under",
+        ),
+        html.P(text.sentence(text.join([reported, row.get("mark") or ""])), className="under"),
+        clocks(row),
+        html.P(_limits(row), className="under"),
+    ]
+
+
+def _limits(row: Row) -> str:
+    late, stale = row.get("late_at"), row.get("stale_at")
+    if not text.known(late):
+        return ""
+    return f"Trễ nếu không có số mới sau {text.minute(late)}; là số cũ sau {text.minute(stale)}."
+
+
+def _counted(view: View, *, closing: bool) -> str:
+    """78,4 % (392/500 hệ thống)."""
+    over, under = parts_of(view.row, closing=closing)
+    if not (text.known(over) and text.known(under)) or not under:
+        return "chưa có số chốt" if closing else "chưa có số liệu"
+    noun = view.part.noun if view.part else ""
+    share = text.percent(over, under, *view.borders)
+    return f"{share} ({text.counts(over, under, noun)})"
+
+
+def _scale(view: View, value: Any) -> Piece:
+    target = view.line.target if view.line else {}
+    threshold, high = target.get("threshold"), target.get("threshold_high")
+    if not text.known(threshold):
+        return None
+    return html.Div([
+        components.bullet(value, threshold, high),
+        html.Div(
+            html.Span(view.line.level, style={"--at": f"{float(threshold):.2f}%"}),
+            className="scale",
+        ),
+    ])
+
+
+# ── history ────────────────────────────────────────────────────────────────────────────────
+
+
+def _last() -> Period:
+    return Period.of("month", today())
+
+
+def months(view: View) -> list[Row]:
+    """Every month since the plan began, at this org unit."""
+    frame = ask(
+        query.values,
+        indicators=[view.key],
+        org_units=[view.org_unit],
+        grain="month",
+        first=FIRST,
+        last=_last(),
+    )
+    return frame.to_dict("records")
+
+
+def trend(view: View, rows: list[Row]) -> figures.Figure:
+    """The chart of ``months``."""
+    target = view.line.target if view.line else {}
+    return figures.trend(
+        rows,
+        threshold=target.get("threshold"),
+        high=target.get("threshold_high"),
+        level=view.line.level if view.line else "",
+        starts=text.as_date(target.get("valid_from")),
+        closes=view.part.closing if view.part else None,
+        noun=view.part.noun if view.part else "",
+    )
+
+
+def month_table(view: View, rows: list[Row]) -> Piece:
+    """The chart's numbers as a table, newest first."""
+    head = ["Kỳ", ("Tử số", "num"), ("Mẫu số", "num"), ("Giá trị", "num"), "Ghi chú"]
+    return components.table(
+        head,
+        [
+            (
+                text.period(row["period"]),
+                text.number(row["numerator"]),
+                text.number(row["denominator"]),
+                text.percent(row["numerator"], row["denominator"], *view.borders),
+                text.REASONS.get(row.get("reason") or "", "")
+                or ("đã sửa" if text.known(row.get("revised")) and row["revised"] else ""),
+            )
+            for row in reversed(rows)
+        ],
+    )

@@ -1,0 +1,261 @@
+"""One line per target: its words from the plan, its standing, the standings of its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ioc.model import WORST_FIRST
+from ioc.rule import parse_rule, satisfies
+from kpi import query
+from layouts import text, theme
+from layouts.state import rows, today
+
+AREA = "area-qb"
+TITLES = {  # targets of several indicators have no name of their own: in a list, on a tile
+    "T04": ("Tài liệu số hóa và lưu trữ điện tử", "Tài liệu điện tử"),
+    "T05": ("Báo cáo, chỉ tiêu trên hệ thống của tỉnh", "Báo cáo và chỉ tiêu"),
+    "T07a": ("Họp không giấy: sở, ngành và cấp huyện", "Họp không giấy"),
+}
+LABELS = {
+    "I04a": "Số hóa",
+    "I04b": "Lưu trữ điện tử",
+    "I05a": "Chế độ báo cáo",
+    "I05b": "Chỉ tiêu",
+    "I07a": "Sở, ban, ngành",
+    "I07b": "Cấp huyện",
+}
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One indicator of a target: its population, closing date and standing."""
+
+    indicator: str
+    short: str
+    label: str
+    noun: str
+    population: str
+    closing: date | None
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A target with everything that a screen says about it."""
+
+    target: Row
+    row: Row
+    parts: tuple[Part, ...]
+    owner: str
+    locked: bool  # closed before the plan's end: muted, not an open failure
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Every standing that is drawn: the target's and those of its parts."""
+        return (self.row, *(part.row for part in self.parts))
+
+    @property
+    def id(self) -> str:
+        return self.target["target"]
+
+    @property
+    def name(self) -> str:
+        if len(self.parts) == 1:
+            return self.parts[0].short
+        joined = "; ".join(part.short for part in self.parts)
+        return TITLES.get(self.id, (joined, ""))[0]
+
+    @property
+    def brief(self) -> str:
+        """The name on a tile that must also hold the figures of its parts."""
+        several = len(self.parts) > 1 and self.status != "no_source"
+        return TITLES[self.id][1] if several and self.id in TITLES else self.name
+
+    @property
+    def status(self) -> str:
+        return self.row.get("status") or "no_source"
+
+    @property
+    def muted(self) -> bool:
+        """Whether its status is drawn without a hue: not an open failure, or not certain."""
+        deciding = [part for part in self.parts if part.row.get("status") == self.status]
+        past = bool(deciding) and all(self.early(part) for part in deciding)
+        return self.locked or past or unsure(self.row)
+
+    def early(self, part: Part) -> bool:
+        """Whether a part closed before the plan's end: muted, with its word and shape."""
+        return self.locked or bool(
+            part.closing and self.closing and part.closing < self.closing and closed(part.row)
+        )
+
+    @property
+    def numeric(self) -> bool:
+        return text.known(self.target.get("threshold"))
+
+    @property
+    def level(self) -> str:
+        target = self.target
+        return text.level(target["operator"], target["threshold"], target.get("threshold_high"))
+
+    @property
+    def lines(self) -> tuple[Any, ...]:
+        """What no figure of this target may be rounded across."""
+        return (self.target.get("threshold"), self.target.get("threshold_high"))
+
+    @property
+    def flow(self) -> bool:
+        return self.target.get("judged_over") != "stock_at_date"
+
+    @property
+    def closing(self) -> date | None:
+        dates = [part.closing for part in self.parts if part.closing]
+        return max(dates) if dates else None
+
+    @property
+    def href(self) -> str:
+        return f"/indicator/{self.parts[0].indicator}" if self.parts else "/"
+
+
+def lines(*, org_unit: str = AREA, **when: Any) -> list[Line]:
+    """All targets in the plan's order, with their standings at one org unit."""
+    standings = rows(query.standings, org_units=[org_unit], **when)
+    return combine(rows(query.targets), standings, indicators(), on=today())
+
+
+def indicators() -> dict[str, Row]:
+    """Every indicator's row, by id."""
+    return {row["indicator"]: row for row in rows(query.indicators)}
+
+
+def combine(targets: list[Row], rows: list[Row], known: dict[str, Row], *, on: date) -> list[Line]:
+    """Join the plan's targets with standings of one org unit."""
+    found = {(row["target"], row["indicator"]): row for row in rows}
+    ends = [text.as_date(day) for target in targets for day in split(target["closing_date"])]
+    plan_end = max((end for end in ends if end), default=None)
+    return [_line(target, found, known, plan_end, on) for target in targets]
+
+
+def _line(
+    target: Row,
+    found: dict[tuple[str, str], Row],
+    known: dict[str, Row],
+    plan_end: date | None,
+    on: date,
+) -> Line:
+    names = split(target["indicators"])
+    populations = split(target["population"])
+    closings = [text.as_date(day) for day in split(target["closing_date"])]
+    parts = tuple(
+        Part(
+            indicator=name,
+            short=known.get(name, {}).get("short") or name,
+            label=LABELS.get(name) or known.get(name, {}).get("short") or name,
+            noun=known.get(name, {}).get("numerator_unit") or "",
+            population=populations[min(i, len(populations) - 1)] if populations else "",
+            closing=closings[min(i, len(closings) - 1)] if closings else None,
+            row=found.get((target["target"], name), {}),
+        )
+        for i, name in enumerate(names)
+    )
+    row = found.get((target["target"], "")) or worst([part.row for part in parts])
+    if len(parts) == 1 and parts[0].row:
+        row = parts[0].row | {"status": row.get("status") or parts[0].row.get("status")}
+    locked = bool(plan_end and parts) and all(
+        part.closing and part.closing < plan_end and part.closing < on for part in parts
+    )
+    return Line(target, row, parts, target.get("owner_name") or "", locked)
+
+
+def worst(rows: list[Row]) -> Row:
+    """The row of worst status; empty when there is none."""
+    ranked = [row for row in rows if row.get("status")]
+    return min(ranked, key=lambda row: WORST_FIRST.index(row["status"])) if ranked else {}
+
+
+def split(value: Any) -> list[Any]:
+    """A cell that may hold several values: "a;b", a tuple, one value, nothing."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if isinstance(value, str):
+        return [item for item in value.split(";") if item]
+    return [value] if text.known(value) else []
+
+
+def tally(found: list[Line]) -> list[tuple[str, int]]:
+    """How many targets per status, worst first; statuses that nobody has are left out."""
+    return [
+        (str(name), number)
+        for name in theme.ORDER
+        if (number := sum(line.status == name for line in found))
+    ]
+
+
+# ── what one standing says ─────────────────────────────────────────────────────────────────
+
+
+def closed(row: Row) -> bool:
+    """Whether the closing figure is the headline: past the closing date, or an assessment's."""
+    return bool(row.get("closing_status")) or (
+        row.get("status") == "qualitative" and text.known(row.get("closing_denominator"))
+    )
+
+
+def loading(row: Row) -> str:
+    """đang nạp lần đầu, đã đến 10/04/2024: what a figure says while its history comes in."""
+    marks = str(row.get("mark") or "").split("; ")
+    return next((mark for mark in marks if mark.startswith("đang nạp")), "")
+
+
+def unsure(row: Row) -> bool:
+    """Whether the headline is drawn without its hue: half loaded, or open and past its limits."""
+    return bool(loading(row)) or (not closed(row) and row.get("freshness") == "stale")
+
+
+def verdict(rule: str, over: Any, under: Any) -> bool | None:
+    """Whether a reading such as "> 60" is satisfied; None where nothing can be compared."""
+    if not (text.known(over) and text.known(under)):
+        return None
+    operator, *thresholds = parse_rule(rule or "qualitative")
+    return satisfies(operator, over, under, 100, *thresholds)
+
+
+def headline(row: Row, borders: tuple[Any, ...]) -> str:
+    """The figure that decides: the closing one, or the live one while the target is open."""
+    return figure(row, borders, closing=closed(row))
+
+
+def figure(row: Row, borders: tuple[Any, ...], *, closing: bool = False) -> str:
+    """4/5 when the denominator is small, else 58,3 %."""
+    over, under = parts_of(row, closing=closing)
+    if text.few(under):
+        return text.counts(over, under)
+    return text.percent(over, under, *borders)
+
+
+def detail(row: Row, borders: tuple[Any, ...], noun: str, *, closing: bool = False) -> str:
+    """What stands beside the figure: dịch vụ (80 %), or 113.204/194.180 hồ sơ."""
+    over, under = parts_of(row, closing=closing)
+    if not (text.known(over) and text.known(under)) or not under:
+        return ""
+    if text.few(under):
+        return text.join([noun, f"({text.percent(over, under, *borders)})"], " ")
+    return text.counts(over, under, noun)
+
+
+def parts_of(row: Row, *, closing: bool) -> tuple[Any, Any]:
+    """Numerator and denominator of the closing or the live figure."""
+    head = "closing_" if closing else ""
+    return row.get(f"{head}numerator"), row.get(f"{head}denominator")
+
+
+def shortfall(line: Line, row: Row, noun: str) -> str:
+    """còn thiếu 9 hệ thống để vượt 80 %, for the figure that is the headline."""
+    if line.locked:
+        return ""
+    operator = row.get("operator") or line.target["operator"]
+    threshold = line.target["threshold"]
+    moving = line.flow and not closed(row)
+    return text.missing(row.get("missing_count"), noun, operator, threshold, flow=moving)

@@ -1,0 +1,308 @@
+"""The register: every target of the plan with its outcome, its live figure and its owner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import ALL, Input, Output, State, dcc, html
+
+from layouts import components, matrix, shell, text, theme
+from layouts.components import Piece
+from layouts.lines import (
+    Line,
+    Row,
+    closed,
+    detail,
+    figure,
+    headline,
+    lines,
+    loading,
+    shortfall,
+    tally,
+)
+from layouts.slots import Pieces, changed, keys, marks, memory, slot
+from layouts.state import callback, desk, link, now
+
+HEAD = (
+    ("Chỉ tiêu", "c-name"),
+    ("Mức giao", "c-level"),
+    ("Kết quả chốt", "c-outcome"),
+    ("", "c-bar"),
+    ("Hiện nay", "c-live"),
+    ("Ngày chốt", "c-day"),
+    ("Chủ trì", "c-owner"),
+)
+
+
+def layout(**_: Any) -> Piece:
+    """The first page: counts, register, matrix."""
+    found, grid = lines(), matrix.grid()
+    shown = pieces(found, grid)
+    return shell.desk_page(
+        memory("register", shown),
+        html.Div(summary(found, shown), id="register-summary"),
+        register(found, shown),
+        matrix.card(found, grid, shown),
+        active="/",
+    )
+
+
+def pieces(found: list[Line], grid: matrix.Grid) -> dict[str, Piece]:
+    """All that follows the data, by slot."""
+    shown: dict[str, Piece] = {"counts": components.counts(tally(found))}
+    for line in found:
+        shown |= {
+            f"{line.id}:class": f"s-{line.status}{' muted' if line.muted else ''}",
+            f"{line.id}:status": line.status,
+            f"{line.id}:outcome": _outcome(line),
+            f"{line.id}:bar": _bar(line),
+            f"{line.id}:live": _live(line),
+        }
+    return shown | matrix.rows(found, grid)
+
+
+@callback(
+    Output("counts", "children"),
+    Output({"slot": "register", "key": ALL}, "children"),
+    Output({"slot": "register-row", "key": ALL}, "className"),
+    Output({"slot": "register-row", "key": ALL}, "data-status"),
+    Output("register-seen", "data"),
+    Input("live", "data"),
+    State({"slot": "register", "key": ALL}, "id"),
+    State({"slot": "register-row", "key": ALL}, "id"),
+    State("register-seen", "data"),
+    prevent_initial_call=True,
+)
+def draw(_live: Any, cells: Any, rows: Any, seen: Any) -> tuple[Any, ...]:
+    """Ask again, draw again what changed."""
+    found = lines()
+    shown = pieces(found, matrix.grid())
+    new, targets = marks(shown), keys(rows)
+    return (
+        changed(shown, new, ["counts"], seen)[0],
+        changed(shown, new, keys(cells), seen),
+        changed(shown, new, [f"{target}:class" for target in targets], seen),
+        changed(shown, new, [f"{target}:status" for target in targets], seen),
+        new,
+    )
+
+
+# ── counts ─────────────────────────────────────────────────────────────────────────────────
+
+
+def summary(found: list[Line], shown: Pieces) -> list[Piece]:
+    """Title and counts per status; never one composite score."""
+    numeric = sum(line.numeric for line in found)
+    rows = sum(len(line.parts) + 1 for line in found)  # a target has one beside its parts
+    return [
+        html.Div([
+            html.H1("Chỉ tiêu của đề án, giai đoạn 2021–2025"),
+            html.P(
+                f"{len(found)} chỉ tiêu, {numeric} có số giao · chốt 31/12/2025 · "
+                f"phạm vi: {shell.TERRITORY}",
+                className="lede",
+            ),
+        ]),
+        html.Div(shown["counts"], className="counts", id="counts"),
+        components.downloads("/api/v1/standings", link, rows),
+    ]
+
+
+# ── the register ───────────────────────────────────────────────────────────────────────────
+
+
+def register(found: list[Line], shown: Pieces) -> Piece:
+    """A row for every target, in the plan's order."""
+    body, last = [], None
+    for line in found:
+        first = line.target["bullet"] != last
+        last = line.target["bullet"]
+        body.append(_row(line, shown, first=first))
+    return html.Section(
+        html.Div(
+            html.Table(
+                [
+                    html.Thead(html.Tr([html.Th(w, className=c, scope="col") for w, c in HEAD])),
+                    html.Tbody(body),
+                ],
+                className="register",
+            ),
+            className="table-scroll",
+        ),
+        className="card flush",
+        **{"aria-label": "Danh sách chỉ tiêu"},
+    )
+
+
+def _row(line: Line, shown: Pieces, *, first: bool) -> Piece:
+    name = html.Td(_name(line), className="c-name first" if first else "c-name")
+    if line.status == "no_source":
+        middle = [html.Td(_without_source(line), className="c-outcome c-without", colSpan=3)]
+    else:
+        middle = [
+            slot("register", f"{line.id}:{part}", shown, html.Td, className=f"c-{part}")
+            for part in ("outcome", "bar", "live")
+        ]
+    return html.Tr(
+        [
+            name,
+            html.Td(_level(line), className="c-level"),
+            *middle,
+            html.Td(_days(line), className="c-day"),
+            html.Td(line.owner or text.NONE, className="c-owner"),
+        ],
+        id={"slot": "register-row", "key": line.id},
+        className=shown[f"{line.id}:class"],
+        **{"data-target": line.id, "data-status": line.status},
+    )
+
+
+def _name(line: Line) -> Piece:
+    target = line.target
+    return html.Div(
+        [
+            html.Span(f"{target['bullet']:.0f}", className="bullet-number"),
+            html.Div([
+                dcc.Link(line.name, href=line.href, className="target-name"),
+                html.Span(line.id, className="target-id"),
+                components.more(
+                    "Nguyên văn trong đề án",
+                    html.Blockquote(target["sentence"]),
+                    html.P(target["citation"], className="cite"),
+                    class_name="more quiet",
+                ),
+            ]),
+        ],
+        className="name-cell",
+    )
+
+
+def _level(line: Line) -> Piece:
+    who = ", ".join(dict.fromkeys(text.POPULATION.get(p.population, "") for p in line.parts))
+    return html.Div([
+        html.Span(line.level, className="level"),
+        html.Span(who, className="under"),
+        html.Span("hai cách đọc", className="flag", title=_readings(line))
+        if text.known(line.target.get("second_reading"))
+        else None,
+    ])
+
+
+def _readings(line: Line) -> str:
+    other = text.reading(line.target["second_reading"])
+    return f"Đang dùng: {line.level}; cách đọc thứ hai: {other}"
+
+
+def _outcome(line: Line) -> Piece:
+    if len(line.parts) > 1:
+        return html.Div([
+            components.status(line.status, muted=line.muted),
+            *map(_part(line), line.parts),
+        ])
+    row, noun = line.row, line.parts[0].noun if line.parts else ""
+    shown = headline(row, line.lines)
+    return html.Div(
+        [
+            html.Span(shown, className="figure") if shown != text.NONE else None,
+            components.status(line.status, muted=line.muted),
+            html.Span(detail(row, line.lines, noun, closing=closed(row)), className="under"),
+            html.Span(shortfall(line, row, noun), className="under"),
+            html.Span("chưa ký chốt", className="under")
+            if closed(row) and shown != text.NONE and not text.known(row.get("closing_signed_at"))
+            else None,
+        ],
+        className="outcome",
+    )
+
+
+def _part(line: Line) -> Any:
+    def draw_part(part: Any) -> Piece:
+        mark = theme.status(part.row.get("status", ""))
+        return html.Div(
+            [
+                components.shape(
+                    mark,
+                    "" if line.early(part) else f"hue-{part.row.get('status')}",
+                    label=mark.word,
+                ),
+                dcc.Link(part.label, href=f"/indicator/{part.indicator}"),
+                html.Span(headline(part.row, line.lines), className="figure small"),
+            ],
+            className="part",
+        )
+
+    return draw_part
+
+
+def _bar(line: Line) -> Piece:
+    row, target = line.row, line.target
+    value = row.get("closing_value") if closed(row) else row.get("value")
+    if not line.numeric or len(line.parts) > 1:
+        return None
+    return components.bullet(value, target["threshold"], target.get("threshold_high"))
+
+
+def _live(line: Line) -> Piece:
+    row = line.row
+    shown = figure(row, line.lines)
+    if len(line.parts) > 1 or shown == text.NONE:
+        return html.Span("chưa có số liệu" if len(line.parts) == 1 else "", className="under")
+    return html.Div(
+        [
+            html.Span(shown, className="figure live-figure"),
+            components.freshness(row.get("freshness") or ""),
+            html.Span(
+                text.against(row.get("value"), *line.lines) if line.numeric else "",
+                className="under",
+            ),
+            clocks(row),
+            html.Span(loading(row), className="under"),
+        ],
+        className="live",
+    )
+
+
+def clocks(row: Row) -> Piece:
+    """The three clocks of a figure, and the limits that its age is judged by."""
+    at = now()
+    limits = text.join([
+        f"coi là trễ từ {text.minute(row.get('late_at'), at)}",
+        f"là số cũ từ {text.minute(row.get('stale_at'), at)}",
+    ])
+    words = text.clocks(row.get("data_as_of"), row.get("polled_at"), at)
+    return html.Span(
+        [html.Span(word) for word in words],
+        className="clocks",
+        title=limits if text.known(row.get("late_at")) else None,
+    )
+
+
+def _without_source(line: Line) -> Piece:
+    catalogue = desk().store.catalogue
+    names = {
+        catalogue.sectors.get(found.sector, "")
+        for part in line.parts
+        if (found := catalogue.indicators.get(part.indicator))
+    }
+    needs = ", ".join(sorted(filter(None, names)))
+    return html.Div(
+        [
+            components.status("no_source"),
+            html.Span(f"Cần nối hệ thống: {needs}" if needs else "", className="under"),
+        ],
+        className="outcome",
+    )
+
+
+def _days(line: Line) -> Piece:
+    if line.locked:
+        return html.Span(f"đã khóa {text.short_day(line.closing)}", className="locked-day")
+    days = dict.fromkeys(text.day(part.closing) for part in line.parts)
+    early = [p for p in line.parts if p.closing and line.closing and p.closing < line.closing]
+    return html.Div([
+        html.Span(text.day(line.closing) if days else text.NONE),
+        *[
+            html.Span(f"{p.label.lower()}: đã khóa {text.short_day(p.closing)}", className="under")
+            for p in early
+        ],
+    ])

@@ -1,0 +1,184 @@
+"""What is around every page: header, sample mark, clock, live store, lost-connection band."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import dash
+from dash import Input, Output, State, dcc, html
+
+from layouts import PAGES, state, text
+from layouts.components import Piece
+
+PRODUCT = "Trung tâm điều hành thông minh"
+TERRITORY = "Địa bàn tỉnh Quảng Bình (cũ)"
+SAMPLE = "DỮ LIỆU MẪU"
+TICK = 20_000  # ms: pages ask again this often when the event stream says nothing
+
+
+def install(app: dash.Dash) -> None:
+    """Give this app its layout, its pages and their callbacks."""
+    app.layout = layout
+    for page in PAGES:
+        module = import_module(page.module)
+        varies = "<" in page.path
+        dash.register_page(
+            page.module + (":one" if varies else ""),
+            path=None if varies else page.path,
+            path_template=page.path if varies else None,
+            name=page.title,
+            title=f"{page.title} · {PRODUCT}",
+            layout=module.layout,
+        )
+    dash.register_page(
+        "layouts.not_found_404",
+        path="/khong-co-trang",
+        name="Không có trang này",
+        title=f"Không có trang này · {PRODUCT}",
+        layout=not_found,
+    )
+    for parts, options, function in state.CALLBACKS:
+        app.callback(*parts, **options)(function)
+
+
+def layout() -> Piece:
+    """What stays while pages come and go."""
+    return html.Div(
+        [
+            dcc.Store(id="live", data=state.pulse()),
+            dcc.Interval(id="tick", interval=TICK),
+            html.Div(
+                [
+                    html.Strong("MẤT KẾT NỐI"),
+                    " từ ",
+                    html.Span("--:--", id="lost-since"),
+                    html.Span(" — số trên màn hình là số cũ", className="lost-note"),
+                ],
+                id="lost-band",
+                role="alert",
+            ),
+            dash.page_container,
+        ],
+        id="app",
+    )
+
+
+def desk_page(*children: Piece, active: str = "", crumbs: list[Piece] | None = None) -> Piece:
+    """A page at a desk: header with navigation, the page, footer with the data's version."""
+    menu = [
+        dcc.Link(
+            page.menu,
+            href=page.path,
+            className="on" if page.path == active else "",
+        )
+        for page in PAGES
+        if page.menu
+    ]
+    return html.Div(
+        [
+            html.A("Đến nội dung chính", href="#main", className="skip"),
+            html.Header(
+                [
+                    dcc.Link(
+                        [
+                            html.Span(PRODUCT, className="brand-name"),
+                            html.Span(TERRITORY, className="brand-place"),
+                        ],
+                        href="/",
+                        className="brand",
+                    ),
+                    html.Nav(menu, **{"aria-label": "Trang"}),
+                    sample_mark(),
+                    clock(),
+                ],
+                className="masthead",
+            ),
+            html.Nav(crumbs, className="crumbs", **{"aria-label": "Đường dẫn"}) if crumbs else None,
+            html.Main(children, id="main"),
+            html.Footer([
+                html.Span(f"{PRODUCT} — {TERRITORY}"),
+                html.Span(version_text(), id="footer-version"),
+                html.Span("Giờ Việt Nam (UTC+7)"),
+            ]),
+        ],
+        className="desk",
+    )
+
+
+def sample_mark() -> Piece:
+    """Says that figures are a sample; the server decides, no reader can switch it off."""
+    return html.Div(
+        SAMPLE,
+        id="sample-mark",
+        hidden=not state.sample(),
+        className="sample-mark",
+        title="Số liệu tổng hợp để trình diễn, không phải số thật",
+    )
+
+
+def clock() -> Piece:
+    """The page's clock; assets/clock.js moves it, so a frozen screen shows."""
+    here = text.local(state.now())
+    return html.Div(
+        [
+            html.Span(f"{here:%H:%M:%S}", className="clock-time"),
+            html.Span(f"{here:%d/%m/%Y}", className="clock-date"),
+        ],
+        className="clock",
+        role="timer",
+        **{"aria-label": "Giờ của trang"},
+    )
+
+
+def version_text() -> str:
+    """Which state of the data the page was drawn from, and when."""
+    at = f"{text.local(state.now()):%H:%M:%S}"
+    return f"Phiên bản dữ liệu {text.number(state.desk().store.version())} · trang cập nhật {at}"
+
+
+def not_found(**_: Any) -> Piece:
+    """An address that leads nowhere."""
+    return desk_page(
+        html.Div(
+            [
+                html.H1("Không có trang này"),
+                html.P("Địa chỉ có thể đã gõ sai hoặc trang đã chuyển đi."),
+                dcc.Link("Về danh sách chỉ tiêu", href="/", className="button"),
+            ],
+            className="blank",
+        )
+    )
+
+
+def crumb(*steps: tuple[str, str]) -> list[Piece]:
+    """Links from the whole to the part; the last step is where we are."""
+    pieces: list[Piece] = []
+    for name, href in steps:
+        pieces += [dcc.Link(name, href=href) if href else html.Span(name), html.Span("›")]
+    return pieces[:-1]
+
+
+@state.callback(
+    Output("live", "data"),
+    Input("tick", "n_intervals"),
+    State("live", "data"),
+    prevent_initial_call=True,
+)
+def tick(_n: int, _live: Any) -> dict[str, Any]:
+    """The fallback of the event stream; the clock in it makes ages move on a quiet day."""
+    return state.pulse()
+
+
+@state.callback(Output("sample-mark", "hidden"), Input("live", "data"), prevent_initial_call=True)
+def draw_mark(_live: Any) -> bool:
+    """The mark follows the sources that are loaded."""
+    return not state.sample()
+
+
+@state.callback(
+    Output("footer-version", "children"), Input("live", "data"), prevent_initial_call=True
+)
+def draw_version(_live: Any) -> str:
+    """The version follows the data."""
+    return version_text()

@@ -1,0 +1,155 @@
+"""What a page may reach: the desk that ``create_app`` made, the principal, the address.
+
+No globals: everything hangs on the running app or on the request.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from threading import Lock
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+from flask import current_app, g, has_request_context
+
+from ioc.period import LOCAL
+from ioc.principal import Principal
+from kpi import query
+
+EXTENSION = "ioc"
+TIMELESS = frozenset({"targets", "indicators", "org_units"})  # answers that age by the day only
+KEPT = 128
+FILTERS = "org_unit indicator target level grain from to on as_of frame limit after figure".split()
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the pages of one app work with."""
+
+    store: Any
+    settings: Any
+    orgunits: Any
+    sources: Any = ()
+    kept: OrderedDict[tuple[Any, ...], Any] = field(default_factory=OrderedDict)
+    lock: Any = field(default_factory=Lock)
+
+
+def desk() -> Desk:
+    """The desk of the app that is answering."""
+    return current_app.extensions[EXTENSION]
+
+
+def place(server: Any, **parts: Any) -> Desk:
+    """Put a desk on a Flask server; ``desk()`` finds it there."""
+    server.extensions[EXTENSION] = Desk(**parts)
+    return server.extensions[EXTENSION]
+
+
+def who() -> Principal:
+    """The principal of this request, set by the guard; a request without one fails."""
+    return g.principal if has_request_context() else Principal.local_admin()
+
+
+def now() -> datetime:
+    """The instant of this answer; one per request, so that its clocks agree."""
+    if not has_request_context():
+        return datetime.now(UTC)
+    if "now" not in g:
+        g.now = datetime.now(UTC)
+    return g.now
+
+
+def steady(*instants: Any) -> None:
+    """Say that this answer holds to the end of the minute, its clocks showing no more than that,
+    or to the first of these instants: from then on it may be drawn in another way.
+    """
+    at = now()
+    ends = [at.replace(second=0, microsecond=0) + timedelta(minutes=1)]
+    ends += [instant for instant in instants if isinstance(instant, datetime) and instant > at]
+    if has_request_context():
+        g.steady_until = min(ends)
+
+
+def today() -> date:
+    """The local calendar day of this answer."""
+    return now().astimezone(LOCAL).date()
+
+
+def ask(question: Callable[..., Any], **args: Any) -> pd.DataFrame:
+    """The rows of one question, read with the rights of this request.
+
+    Answers that hold nothing but the catalogue are kept for the day. The frame may be shared
+    between requests: draw from it, never write to it.
+    """
+    return _asked(question, "frame", args)
+
+
+def rows(question: Callable[..., Any], **args: Any) -> list[dict[str, Any]]:
+    """The same rows as dicts, for a screen that draws them one by one: a frame costs it more."""
+    return _asked(question, "records", args)
+
+
+def _asked(question: Callable[..., Any], reader: str, args: dict[str, Any]) -> Any:
+    store, principal = desk().store, who()
+    name = question.__name__
+    if name not in TIMELESS:
+        return getattr(question(store, principal, now=now(), **args), reader)()
+    key = (name, reader, principal.scope, today(), repr(sorted(args.items())))
+    with desk().lock:
+        if key in desk().kept:
+            desk().kept.move_to_end(key)
+            return desk().kept[key]
+    found = getattr(question(store, principal, now=now(), **args), reader)()
+    with desk().lock:
+        desk().kept[key] = found
+        while len(desk().kept) > KEPT:
+            desk().kept.popitem(last=False)
+    return found
+
+
+def sample() -> bool:
+    """Whether any loaded source is a sample: then every page says so."""
+    return bool(query.sources(desk().store, who()).sample)
+
+
+def pulse() -> dict[str, Any]:
+    """What the live store holds: version and topics of the data, and this instant."""
+    store = desk().store
+    return {
+        "version": store.version(),
+        "topics": dict(store.topics()),
+        "at": now().isoformat(timespec="seconds"),
+    }
+
+
+def filters(given: Mapping[str, Any]) -> dict[str, str]:
+    """The filters of an address that we know, as text; unknown ones are left out."""
+    return {k: str(given[k]) for k in FILTERS if given.get(k) not in (None, "")}
+
+
+def link(path: str, **given: Any) -> str:
+    """An address with its filters, always in the same order: same view, same address."""
+    kept = filters({k.rstrip("_"): v for k, v in given.items()})
+    extra = {k: v for k, v in given.items() if k in ("download", "manifest") and v}
+    text = urlencode(kept | extra)
+    return f"{path}?{text}" if text else path
+
+
+def callback(*parts: Any, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a page callback; every app that is made registers it for itself.
+
+    Dash's own ``@callback`` hands its list to the first app only.
+    """
+
+    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
+        CALLBACKS.append((parts, options, function))
+        return function
+
+    return keep
+
+
+CALLBACKS: list[tuple[tuple[Any, ...], dict[str, Any], Callable[..., Any]]] = []

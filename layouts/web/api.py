@@ -1,0 +1,159 @@
+"""The data addresses: the screens' own questions as JSON and CSV, under ``/api/v1``.
+
+A plain GET changes nothing. An export (``download=1`` or ``manifest=1``) that names no ``as_of``
+seals this instant first, so that the address in ``Content-Location`` answers the same bytes for
+ever; the side-car says how many rows they hold and what their hash is.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import Any
+
+import orjson
+from flask import Flask, Response, g, request
+
+from ioc.errors import IocError
+from ioc.period import LOCAL
+from ioc.principal import Principal
+from layouts.web import downloads
+from layouts.web.filters import QUESTIONS, ROOT, TIMELESS, WHOLE, Asked, once, read
+from layouts.web.problems import Problem
+
+PAGE = 10_000
+"""Rows of one JSON page when no ``limit`` is given."""
+
+
+def install(server: Flask, store: Any, cache: Any) -> None:
+    """Serve every question, and an honest 404 for everything else under ``/api``."""
+
+    @server.get(f"{ROOT}/<question>.<any(json, csv):kind>")
+    def answer(question: str, kind: str) -> Response:
+        now, who = datetime.now(UTC), g.principal
+        asked = read(question, once(request.args.lists()), store, now)
+        exports = bool({"download", "manifest"} & asked.filters.keys())
+        fleeting = asked.arguments.get("as_of", now) == now  # none given, or the date of today
+        if exports and fleeting and "as_of" in QUESTIONS[question][1]:
+            if request.method == "HEAD":
+                raise Problem(405, "Xuất dữ liệu cần GET.")
+            at = downloads.instant(store.seal(now))
+            asked = read(question, asked.filters | {"as_of": at}, store, now)
+        if "manifest" in asked.filters:
+            return _side_car(store, who, asked, kind, now)
+        if kind == "csv":
+            return _csv(store, who, asked)
+        return _json(store, who, asked, cache)
+
+    @server.route("/api/", defaults={"path": ""})
+    @server.route("/api/<path:path>")
+    def nothing(path: str) -> Response:
+        raise Problem(404, f"Không có địa chỉ dữ liệu /api/{path}.")
+
+
+def export(store: Any, question: str, given: Mapping[str, str]) -> Iterator[bytes]:
+    """The CSV of one question, as its address gives it to whoever sits at this machine."""
+    try:
+        asked = read(question, given, store, datetime.now(UTC))
+        yield from _file(_answer(store, Principal.local_admin(), asked), asked, "csv")
+    except Problem as problem:
+        raise IocError(problem.detail) from problem
+
+
+def _answer(store: Any, who: Principal, asked: Asked) -> Any:
+    ask, _ = QUESTIONS[asked.question]
+    return ask(store, who, **asked.arguments)
+
+
+def _json(store: Any, who: Principal, asked: Asked, cache: Any) -> Response:
+    key = ""
+    if asked.question in TIMELESS:
+        key = repr((asked.address("json"), who.scope, store.version(), datetime.now(LOCAL).date()))
+        if kept := cache.get(key):
+            return Response(kept["body"], headers=kept["headers"], mimetype="application/json")
+    answer = _answer(store, who, asked)
+    body = b"".join(_file(answer, asked, "json"))
+    headers = _headers(asked, answer, "json")
+    if key:
+        cache.set(key, {"body": body.decode(), "headers": headers})
+    return Response(body, headers=headers, mimetype="application/json")
+
+
+def _csv(store: Any, who: Principal, asked: Asked) -> Response:
+    answer = _answer(store, who, asked)
+    chunks = _file(answer, asked, "csv")
+    first = next(chunks)  # what fails, fails before the status is sent
+    headers = _headers(asked, answer, "csv")
+    return Response(chain((first,), chunks), headers=headers, mimetype="text/csv")
+
+
+def _headers(asked: Asked, answer: Any, kind: str) -> dict[str, str]:
+    """A file's name, the address that gives it again, and where its side-car is."""
+    if "download" not in asked.filters:
+        return {}
+    name = downloads.file_name(asked.question, answer, kind)
+    described = asked.address(kind, manifest="1")
+    return {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Location": asked.address(kind),
+        "Link": f'<{described}>; rel="describedby"',
+    }
+
+
+def _side_car(store: Any, who: Principal, asked: Asked, kind: str, now: datetime) -> Response:
+    """What stands beside a file: what it is, what it holds, and the hash of its very bytes."""
+    file = replace(asked, filters={k: v for k, v in asked.filters.items() if k != "manifest"})
+    answer = _answer(store, who, file)
+    seen = downloads.Seen()
+    document = {
+        "file": downloads.file_name(asked.question, answer, kind),
+        "address": file.address(kind),
+        "question": asked.question,
+        "filters": {k: v for k, v in file.filters.items() if k != "download"},
+        "exporter": who.name,
+        "exported_at": downloads.instant(now),
+    }
+    document |= downloads.manifest(answer, _file(answer, file, kind, seen), seen)
+    return Response(orjson.dumps(document, option=orjson.OPT_INDENT_2), mimetype="application/json")
+
+
+def _file(
+    answer: Any, asked: Asked, kind: str, seen: downloads.Seen | None = None
+) -> Iterator[bytes]:
+    """The bytes of an answer: a file and its side-car both come from here."""
+    seen = seen or downloads.Seen()
+    if (answer.matching or 0) > WHOLE:
+        raise _too_many(answer.matching)
+    whole = kind == "csv" or "download" in asked.filters
+    limit = asked.limit or (WHOLE if whole else PAGE)
+    # what an instant or our own files decide stays the same while the data version moves on
+    versioned = "as_of" not in asked.filters and not (whole and asked.question in TIMELESS)
+    stream = answer.stream()
+    if kind == "csv":
+        rows = islice(stream, asked.after, asked.after + limit)
+        yield from downloads.csv_bytes(
+            answer,
+            seen.rows(answer, rows),
+            bom="download" in asked.filters,
+            versioned=versioned,
+        )
+        if asked.limit is None and next(stream, None) is not None:
+            raise RuntimeError(f"{asked.question}: more than {WHOLE} rows")  # the file breaks off
+        return
+    skipped = sum(1 for _ in islice(stream, asked.after))
+    page = list(seen.rows(answer, islice(stream, limit)))
+    if len(page) == limit and answer.matching is not None:
+        count = answer.matching
+    else:
+        count = skipped + len(page) + sum(1 for _ in stream)
+    more = count > asked.after + len(page)
+    if more and whole and asked.limit is None:
+        raise _too_many(count)
+    following = asked.address("json", after=str(asked.after + limit)) if more else None
+    yield from downloads.json_bytes(
+        answer, page, count=count, following=following, versioned=versioned
+    )
+
+
+def _too_many(count: int) -> Problem:
+    return Problem(413, f"{count} dòng, quá {WHOLE} dòng của một tệp: hãy lọc hẹp hơn.")

@@ -1,0 +1,83 @@
+"""Fewer bytes on the wire: brotli, else gzip, at the levels that cost less than the callback.
+
+Files that never change under their address are compressed once per process and kept.
+"""
+
+import gzip
+import re
+from threading import Lock
+
+import brotli
+from flask import Flask, Response, request
+
+from layouts.web.guard import STATIC
+
+SMALLEST = 1_000
+TYPES = (
+    "text/",
+    "application/json",
+    "application/javascript",
+    "application/problem+json",
+    "image/svg+xml",
+    "application/geo+json",
+)
+KEPT_BYTES = 64 << 20
+REFUSED = re.compile(r"q\s*=\s*0(\.0*)?")
+
+
+def install(server: Flask) -> None:
+    """Compress what this server sends, except streams."""
+    kept: dict[tuple[str, ...], bytes] = {}
+    lock = Lock()
+
+    @server.after_request
+    def _compress(response: Response) -> Response:
+        way = encoding(request.headers.get("Accept-Encoding", ""))
+        static = request.path.startswith(STATIC)
+        if not way or not _worth(response, static):
+            return response
+        response.direct_passthrough = False
+        body = response.get_data()
+        response.headers.add("Vary", "Accept-Encoding")
+        if len(body) < SMALLEST:
+            return response
+        # the address of a file holds its fingerprint; the size guards the few that have none
+        key = (request.full_path, response.headers.get("ETag", ""), str(len(body)), way)
+        packed = kept.get(key) if static else None
+        if packed is None:
+            packed = pack(body, way, 6 if static else 4)
+            with lock:
+                if static and sum(map(len, kept.values())) < KEPT_BYTES:
+                    kept[key] = packed
+        response.set_data(packed)
+        response.headers["Content-Encoding"] = way
+        if tag := response.get_etag()[0]:
+            response.set_etag(f"{tag}-{way}", weak=True)
+        return response
+
+
+def encoding(accepted: str) -> str:
+    """The better of the encodings that the caller accepts; empty for none."""
+    names = set()
+    for part in accepted.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        if not any(REFUSED.fullmatch(parameter) for parameter in parameters):
+            names.add(name)
+    return "br" if "br" in names else "gzip" if "gzip" in names else ""
+
+
+def pack(body: bytes, way: str, level: int) -> bytes:
+    """The body in that encoding."""
+    if way == "br":
+        return brotli.compress(body, quality=level)
+    return gzip.compress(body, 1, mtime=0)
+
+
+def _worth(response: Response, static: bool) -> bool:
+    if response.status_code != 200 or "Content-Encoding" in response.headers:
+        return False
+    if request.method == "HEAD" or "Range" in request.headers:
+        return False
+    if response.is_streamed and not static:
+        return False
+    return response.mimetype.startswith(TYPES) and response.mimetype != "text/event-stream"

@@ -1,0 +1,217 @@
+"""What an address of data means: its question, its filters, or why it means nothing.
+
+A filter that is ignored would give a right-looking wrong number, so none is.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+from ioc.model import Level
+from ioc.period import GRAINS, LOCAL, Period
+from kpi import query
+from layouts.web.problems import Problem
+
+ROOT = "/api/v1"
+WHOLE = 1_000_000
+"""Rows of one file: over it an export is refused, never cut short."""
+
+COMMON = ("limit", "after", "download", "manifest")
+QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    "standings": (
+        query.standings,
+        ("target", "indicator", "org_unit", "level", "to", "on", "as_of"),
+    ),
+    "values": (
+        query.values,
+        ("indicator", "org_unit", "level", "grain", "from", "to", "on", "as_of"),
+    ),
+    "targets": (query.targets, ("target", "on")),
+    "indicators": (query.indicators, ("indicator", "on")),
+    "org-units": (query.org_units, ("org_unit", "level", "on")),
+    "sources": (query.sources, ("source",)),
+    "runs": (query.runs, ("source",)),
+    "rejections": (query.rejections, ("source",)),
+}
+TIMELESS = ("targets", "indicators", "org-units")
+"""Questions about the catalogue and the org units: answered from files, not from the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question as it was asked: its name, its filters as text, what they mean."""
+
+    question: str
+    filters: dict[str, str]
+    arguments: dict[str, Any]
+    limit: int | None
+    after: int
+
+    def address(self, kind: str, **changes: str) -> str:
+        """Where the same is asked again, with some filters changed."""
+        text = urlencode({k: v for k, v in (self.filters | changes).items() if v != ""})
+        return f"{ROOT}/{self.question}.{kind}" + (f"?{text}" if text else "")
+
+
+def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> Asked:
+    """The question behind an address.
+
+    Raises:
+        Problem: a filter that the question does not have, or a value that it cannot mean.
+    """
+    if question not in QUESTIONS:
+        raise Problem(404, f"Không có câu hỏi {question!r}; có: {', '.join(QUESTIONS)}.")
+    known = (*QUESTIONS[question][1], *COMMON)
+    for name in given:
+        if name not in known:
+            sentence = f"Bộ lọc {name!r} không dùng cho {question}; có: {', '.join(known)}."
+            raise Problem(400, sentence, parameter=name)
+    filters = {name: text for name, text in given.items() if text != ""}
+    read = {
+        name: _value(name, text, store, now)
+        for name, text in filters.items()
+        if name not in ("download", "manifest")
+    }
+    for name in ("download", "manifest"):
+        if filters.get(name, "1") != "1":
+            raise _bad(name, "chỉ có thể là 1")
+    limit, after = read.pop("limit", None), read.pop("after", 0)
+    arguments = {ARGUMENTS.get(name, name): value for name, value in read.items()}
+    if question in ("runs", "rejections"):
+        arguments["limit"] = WHOLE + 1  # theirs is for a page; a file is whole, or refused
+    _periods(question, arguments, store, now)
+    if "as_of" in filters:
+        filters = _pinned(arguments) | filters
+    return Asked(question, filters, arguments, limit, after)
+
+
+ARGUMENTS = {
+    "target": "targets",
+    "indicator": "indicators",
+    "org_unit": "org_units",
+    "source": "sources",
+}
+
+
+def _value(name: str, text: str, store: Any, now: datetime) -> Any:
+    match name:
+        case "target":
+            return _listed(name, text, store.catalogue.targets, "chỉ tiêu")
+        case "indicator":
+            return _listed(name, text, store.catalogue.indicators, "chỉ số")
+        case "org_unit":
+            return _listed(name, text, store.orgunits, "đơn vị")
+        case "level" | "grain":
+            allowed = get_args(Level) if name == "level" else GRAINS
+            if text not in allowed:
+                raise _bad(name, f"{text!r} không có; chọn {', '.join(allowed)}")
+            return text
+        case "from" | "to":
+            try:
+                return Period.parse(text)
+            except ValueError as error:
+                raise _bad(name, f"{text!r} không phải kỳ (2025, 2025-Q2, 2025-06)") from error
+        case "on":
+            return _date(name, text)
+        case "as_of":
+            return as_of(text, now)
+        case "limit" | "after":
+            if not re.fullmatch(r"[0-9]{1,9}", text) or (name == "limit" and int(text) == 0):
+                raise _bad(name, f"{text!r} không phải số nguyên dương")
+            if name == "limit" and int(text) > WHOLE:
+                raise _bad(name, f"{text} quá {WHOLE} dòng của một tệp")
+            return int(text)
+    return [part.strip() for part in text.split(",")]  # a source: one that is gone has rows too
+
+
+def as_of(text: str, now: datetime) -> datetime:
+    """An instant of knowledge; a bare date is its end at +07:00, or now when it is today.
+
+    An address decodes ``+07:00`` to `` 07:00``: both are read.
+    """
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        instant = Period.of("day", _date("as_of", text)).ends_at
+        if instant > now >= Period.of("day", _date("as_of", text)).starts_at:
+            return now
+    else:
+        try:
+            instant = datetime.fromisoformat(re.sub(r" (?=\d\d:?\d\d$)", "+", text))
+            instant = instant.astimezone(UTC) if instant.tzinfo else instant
+        except (ValueError, OverflowError) as error:
+            raise _bad("as_of", f"{text!r} không phải thời điểm ISO 8601") from error
+        if instant.tzinfo is None:
+            raise _bad("as_of", "thiếu múi giờ, ví dụ 2025-06-30T17:00:00+07:00")
+    if instant > now or instant.year < 2000:
+        raise _bad("as_of", "phải từ năm 2000 đến bây giờ")
+    return instant
+
+
+def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime) -> None:
+    """Turn ``from``, ``to`` and ``grain`` into what the question takes."""
+    first, last = arguments.pop("from", None), arguments.pop("to", None)
+    today = arguments.get("as_of", now).astimezone(LOCAL).date()
+    if last is not None and "on" not in arguments:
+        arguments["on"] = min(last.end, today)
+    if question != "values":
+        if "as_of" in arguments:
+            arguments.setdefault("on", today)
+        return
+    grain = arguments.setdefault("grain", "month")
+    arguments["last"] = Period.of(grain, last.end if last else today)
+    back = {"day": 30, "month": 11, "quarter": 7, "year": 4, "ytd": 11}[grain]
+    arguments["first"] = (
+        Period.of(grain, first.start) if first else arguments["last"].previous(back)
+    )
+    if arguments["first"] > arguments["last"]:
+        raise _bad("from", "kỳ đầu phải trước kỳ cuối")
+    arguments.setdefault("on", min(arguments["last"].end, today))
+    arguments.setdefault("indicators", list(store.catalogue.indicators))
+
+
+def _pinned(arguments: dict[str, Any]) -> dict[str, str]:
+    """What the calendar chose, in words: an address with them means the same next month."""
+    pinned = {"on": arguments["on"].isoformat()}
+    for name, argument in (("from", "first"), ("to", "last")):
+        if period := arguments.get(argument):
+            # a year so far is read by its last month
+            pinned[name] = (
+                Period.of("month", period.end) if period.grain == "ytd" else period
+            ).text
+    return pinned
+
+
+def _listed(name: str, text: str, allowed: Any, what: str) -> list[str]:
+    asked = [part.strip() for part in text.split(",") if part.strip()]
+    missing = [part for part in asked if part not in allowed]
+    if missing or not asked:
+        raise _bad(name, f"không có {what} {', '.join(map(repr, missing)) or repr(text)}")
+    return list(dict.fromkeys(asked))
+
+
+def _date(name: str, text: str) -> date:
+    try:
+        found = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  a calendar day
+    except ValueError as error:
+        raise _bad(name, f"{text!r} không phải ngày (2025-06-30)") from error
+    if not 1990 <= found.year <= 2060:
+        raise _bad(name, f"{text!r} nằm ngoài các năm 1990–2060")
+    return found
+
+
+def _bad(name: str, sentence: str) -> Problem:
+    return Problem(400, f"{name}: {sentence}.", parameter=name)
+
+
+def once(lists: Iterable[tuple[str, list[str]]]) -> dict[str, str]:
+    """The parameters of an address, each given once."""
+    given = {}
+    for name, texts in lists:
+        if len(texts) != 1:
+            raise _bad(name, "chỉ được cho một lần (nhiều giá trị cách nhau bằng dấu phẩy)")
+        if "\x00" in texts[0]:
+            raise _bad(name, "có ký tự không hợp lệ")
+        given[name] = texts[0]
+    return given

@@ -1,0 +1,140 @@
+"""The event stream: says that something changed and which topics, never a figure.
+
+One lazy thread per process reads one row four times a second and wakes every stream: the cost
+does not grow with the number of screens. A screen that hears a new version asks again through
+the same door as before, so its rights are checked there.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from threading import Condition, Thread
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+
+from layouts.web.problems import Problem
+
+log = logging.getLogger(__name__)
+LOOK = 0.25
+BEAT = 10.0
+FIRST_READ = 5.0
+STREAMS = 100
+"""Streams of one process: each holds a thread, and pages need threads too."""
+
+State = dict[str, Any]
+
+
+class Watch:
+    """What the store says of itself, read once for all the streams of this process."""
+
+    def __init__(self, read: Callable[[], State], version: Callable[[], int]):
+        self._read, self._version = read, version
+        self._changed = Condition()
+        self._thread: Thread | None = None
+        self.state: State | None = None
+        self.readable = True
+        self.streams = 0
+
+    def start(self) -> None:
+        """Begin to look, once; a process without screens never does."""
+        with self._changed:
+            if self._thread is None:
+                self._thread = Thread(target=self._look, name="live", daemon=True)
+                self._thread.start()
+
+    def count(self, change: int) -> None:
+        """A stream has come, or gone."""
+        with self._changed:
+            self.streams += change
+
+    def wait(self, after: int | None, seconds: float) -> State | None:
+        """The state once its version differs from ``after``; None when nothing came in time."""
+
+        def news() -> bool:
+            return self.state is not None and self.state["version"] != after
+
+        with self._changed:
+            return self.state if self._changed.wait_for(news, seconds) else None
+
+    def _look(self) -> None:
+        while True:
+            try:
+                if self.state is None or self._version() != self.state["version"]:
+                    state = self._read()
+                    with self._changed:
+                        self.state = state
+                        self._changed.notify_all()
+                self.readable = True
+            except Exception:  # whatever the store's driver raises, the next look may succeed
+                if self.readable:
+                    log.exception("the store cannot be read")
+                self.readable = False
+            time.sleep(LOOK)
+
+
+def build(root: Path) -> str:
+    """Changes when the program's assets do: a screen of an older build loads itself anew."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    text = "".join(f"{path.name}{path.stat().st_mtime_ns}{path.stat().st_size}" for path in files)
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def install(server: Flask, store: Any, assets: Path) -> Watch:
+    """Serve ``/events`` from this store."""
+
+    def read() -> State:
+        version = store.version()  # before the topics: a commit in between is seen at the next look
+        return {"version": version, "topics": store.topics()}
+
+    watch = Watch(read, store.version)
+    hello = {"instance": os.environ.get("IOC_INSTANCE", ""), "build": build(assets)}
+
+    @server.get("/events")
+    def events() -> Response:
+        watch.start()
+        if request.accept_mimetypes.best == "application/json":
+            state = watch.wait(None, FIRST_READ)
+            if state is None or not watch.readable:
+                raise Problem(503, "Kho số liệu chưa đọc được.")
+            return Response(orjson.dumps(hello | state), mimetype="application/json")
+        if watch.streams >= STREAMS:
+            raise Problem(503, "Đã đủ số màn hình trực tiếp của tiến trình này.")
+        response = Response(stream(watch, hello), mimetype="text/event-stream")
+        response.headers["X-Accel-Buffering"] = "no"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return watch
+
+
+def stream(watch: Watch, hello: State, beat: float = BEAT) -> Iterator[bytes]:
+    """Events until the screen goes away; silent while the store cannot be read.
+
+    Silence is the honest signal: after two beats a screen says that it has lost touch.
+    """
+    watch.count(1)
+    try:
+        version: int | None = None
+        state = watch.wait(None, FIRST_READ)
+        yield _event("hello", hello)
+        while True:
+            if state is not None:
+                version = state["version"]
+                yield _event("version", state)
+            elif watch.readable and watch.state is not None:
+                yield _event("beat", {"at": datetime.now(UTC).isoformat(timespec="seconds")})
+            else:
+                yield b":\n\n"  # notices a screen that has gone
+            state = watch.wait(version, beat)
+    finally:
+        watch.count(-1)
+
+
+def _event(name: str, data: State) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data))

@@ -1,0 +1,95 @@
+"""The floors of reading: a bare Flask app that reads the same rows, or returns the same bytes.
+
+It has no principal, no scope, no clock and no words: only SQL, ``json.dumps`` and Flask.
+"""
+
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+
+from kpi.schema import FAR
+
+AREA = "area-qb"
+MONTHS = 25
+_SOURCES = (
+    "SELECT s.id, s.sample, s.late_after, s.stale_after, w.covered_until,"
+    " (SELECT r.run FROM poll_run r WHERE r.source = s.id AND r.outcome IN ('ok', 'empty')"
+    " ORDER BY r.run DESC LIMIT 1),"
+    " (SELECT r.ended_at FROM poll_run r WHERE r.source = s.id AND r.outcome IN ('ok', 'empty')"
+    " ORDER BY r.run DESC LIMIT 1)"
+    " FROM source s LEFT JOIN watermark w ON w.source = s.id WHERE s.configured = 1"
+)
+_STANDINGS = (
+    'SELECT j.target, j.indicator, s."window", s.numerator, s.denominator, s.units, s.upto,'
+    " s.known_at FROM judged j JOIN standing s ON s.target = j.target"
+    ' AND s.indicator = j.indicator AND s.org_unit = ? AND s."window" IN ('
+    '(SELECT MAX(x."window") FROM standing x WHERE x.target = j.target'
+    ' AND x.indicator = j.indicator AND x.org_unit = ? AND x."window" <='
+    " CASE WHEN j.by_year = 1 THEN ? ELSE ? END),"
+    '(SELECT MAX(x."window") FROM standing x WHERE x.target = j.target'
+    ' AND x.indicator = j.indicator AND x.org_unit = ? AND x."window" <='
+    " CASE WHEN j.by_year = 1 THEN 2025 ELSE 24311 END))"
+)
+_MONTHS = (
+    "SELECT x.element, x.period, x.value, x.units FROM rollup x WHERE x.element IN"
+    " (SELECT numerator FROM judged UNION SELECT denominator FROM judged)"
+    " AND x.period BETWEEN ? AND ? AND x.org_unit = ? AND"
+    f" x.superseded_at = {FAR}"
+)
+
+
+def create() -> Flask:
+    """The app; ``BENCH_DATABASE`` is the store's file, ``BENCH_BYTES`` a folder of answers."""
+    from pysqlite3 import dbapi2 as driver
+
+    app = Flask("floor", static_folder=None)
+    here = threading.local()
+    kept: dict[str, bytes] = {}
+
+    def sql(text: str, *values: Any) -> list[tuple]:
+        if not hasattr(here, "connection"):
+            here.connection = driver.connect(os.environ["BENCH_DATABASE"])
+            here.connection.execute("PRAGMA query_only=1")
+        return here.connection.execute(text, values).fetchall()
+
+    def windows() -> tuple:
+        now = datetime.now(UTC)
+        return AREA, AREA, now.year, now.year * 12 + now.month - 1, AREA
+
+    def answer(**parts: Any) -> Response:
+        return Response(orjson.dumps(parts), mimetype="application/json")
+
+    @app.get("/w1")
+    def w1() -> Response:
+        target = request.args["target"]
+        rows = sql(f"{_STANDINGS} WHERE j.target = ?", *windows(), target)
+        return answer(rows=rows, sources=sql(_SOURCES), version=sql("SELECT version FROM boundary"))
+
+    @app.route("/w2", methods=["GET", "POST"])
+    def w2() -> Response:
+        month = windows()[3]
+        parts = {"rows": sql(_STANDINGS, *windows()), "sources": sql(_SOURCES)}
+        if "months" in request.args:
+            parts["months"] = sql(_MONTHS, month - MONTHS + 1, month, AREA)
+        return answer(version=sql("SELECT version FROM boundary"), **parts)
+
+    @app.route("/same/<name>", methods=["GET", "POST"])
+    def same(name: str) -> Response:
+        if name not in kept:
+            kept[name] = Path(os.environ["BENCH_BYTES"], name).read_bytes()
+        return Response(kept[name], mimetype="application/json")
+
+    return app
+
+
+def create_product() -> Flask:
+    """The product's own server, run the same way as the floor."""
+    from app import create_app
+    from ioc.settings import Settings
+
+    return create_app(Settings.from_env()).server

@@ -1,0 +1,279 @@
+"""What a page shows is what its CSV holds: read in Chromium, compared cell by cell."""
+
+import csv
+import hashlib
+import io
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from ioc.period import Period
+from layouts import text, theme
+from tests.browser.house import House
+
+pytestmark = pytest.mark.browser
+
+Row = dict[str, str]
+
+
+def table(house: House, address: str) -> list[Row]:
+    """The rows of a data address."""
+    body, _ = house.get(address)
+    assert not body.startswith(b"\xef\xbb\xbf")
+    return list(csv.DictReader(io.StringIO(body.decode("utf-8"), newline="")))
+
+
+def plain(shown: str) -> str:
+    """A shown text with ordinary blanks."""
+    return " ".join(shown.replace("\xa0", " ").split())
+
+
+def whole(cell: str) -> Any:
+    """A number as CSV has it; None for an empty cell."""
+    return None if cell == "" else int(cell) if cell.isdecimal() else float(cell)
+
+
+def lines_of(house: House) -> dict[str, tuple[Any, Any]]:
+    """Threshold and upper threshold by target."""
+    return {
+        row["target"]: (whole(row["threshold"]), whole(row["threshold_high"]))
+        for row in table(house, "/api/v1/targets.csv")
+    }
+
+
+def figure(row: Row, head: str, lines: tuple[Any, Any]) -> str:
+    """The figure of a row as an official reads it: counts first where there are few."""
+    over, under = whole(row[f"{head}numerator"]), whole(row[f"{head}denominator"])
+    if text.few(under):
+        return plain(text.counts(over, under))
+    return plain(text.percent(over, under, *lines))
+
+
+@pytest.fixture(scope="module")
+def standings(house: House) -> dict[tuple[str, str], Row]:
+    """The default question, by target and indicator."""
+    rows = table(house, "/api/v1/standings.csv")
+    return {(row["target"], row["indicator"]): row for row in rows}
+
+
+def test_the_register_shows_the_figures_of_the_standings(
+    house: House, visit: Any, standings: dict[tuple[str, str], Row]
+) -> None:
+    """Status, closing figure, live figure, level and clock of all 20 rows."""
+    seen, lines, now = visit("/"), lines_of(house), datetime.now(UTC)
+    compared = 0
+    for target in [name for name, indicator in standings if not indicator]:
+        row = seen.page.locator(f"tr[data-target={target}]")
+        head = standings[target, ""]
+        assert row.get_attribute("data-status") == head["status"]
+        level = text.level(head["operator"], whole(head["threshold"]), lines[target][1])
+        assert plain(row.locator(".level").inner_text()) == plain(level)
+        parts = [
+            part for (name, indicator), part in standings.items() if name == target and indicator
+        ]
+        if head["status"] == "no_source":
+            assert row.locator(".figure").count() == 0
+            continue
+        for part in parts:
+            expected = figure(part, "closing_", lines[target])
+            shown = [plain(s) for s in row.locator(".c-outcome .figure").all_inner_texts()]
+            assert expected in shown or (expected == "—" and not shown), target
+            compared += 1
+        if len(parts) > 1:
+            continue
+        live = figure(parts[0], "", lines[target])
+        shown = [plain(s) for s in row.locator(".live-figure").all_inner_texts()]
+        assert shown == ([] if live == "—" else [live]), target
+        if shown:
+            reach = text.reach(datetime.fromisoformat(parts[0]["data_as_of"]), now)
+            assert f"Số liệu đến {reach}" in plain(row.inner_text()), target
+            if parts[0]["freshness"] in ("late", "stale"):
+                assert theme.freshness(parts[0]["freshness"]).word in row.inner_text()
+    assert compared >= 14
+    seen.page.close()
+
+
+def test_the_wall_shows_the_figures_of_the_standings(
+    house: House, visit: Any, standings: dict[tuple[str, str], Row]
+) -> None:
+    """The figure that decides, or, where a tile is narrow, its words on the right side."""
+    seen, lines = visit("/wall"), lines_of(house)
+    compared = 0
+    for (target, indicator), row in standings.items():
+        tile = seen.page.locator(f".tile[data-target={target}]")
+        if not indicator or row["status"] == "no_source" or tile.count() == 0:
+            continue
+        expected = figure(row, "closing_", lines[target])
+        shown = [plain(s) for s in tile.locator(".hero, .part-figure").all_inner_texts()]
+        shown = [s.replace(" %", "%").replace("%", " %") for s in shown]
+        assert expected in shown, (target, indicator)
+        compared += 1
+    assert compared >= 13
+    seen.page.close()
+
+
+def test_the_matrix_shows_the_figures_of_the_standings(house: House, visit: Any) -> None:
+    """Every cell: the status of the org unit and its share."""
+    seen, lines = visit("/"), lines_of(house)
+    cells = seen.page.eval_on_selector_all(
+        ".m-cell",
+        "all => all.map(c => [c.querySelector('a').href, c.dataset.orgUnit, c.dataset.status,"
+        " c.innerText])",
+    )
+    units = ",".join(dict.fromkeys(cell[1] for cell in cells))
+    rows = table(house, f"/api/v1/standings.csv?org_unit={units}")
+    known = {(row["target"], row["org_unit"]): row for row in rows if not row["indicator"]}
+    names = seen.page.eval_on_selector_all(
+        ".matrix tbody tr:has(.m-cell)",
+        "all => all.map(r => [r.querySelector('.target-id').innerText,"
+        " r.querySelectorAll('.m-cell').length])",
+    )
+    targets = [name for name, number in names for _ in range(number)]
+    assert len(targets) == len(cells) > 200
+    filled = 0
+    for target, (_, unit, status, shown) in zip(targets, cells, strict=True):
+        row = known.get((target, unit))
+        assert status == (row["status"] if row else "no_data"), (target, unit)
+        over, under = (
+            (whole(row["closing_numerator"]), whole(row["closing_denominator"]))
+            if row
+            else (None, None)
+        )
+        expected = text.percent(over, under, *lines[target], decimals=0)
+        expected = "" if expected == text.NONE else plain(expected).removesuffix(" %")
+        assert plain(shown) == expected, (target, unit)
+        filled += bool(expected)
+    assert filled > 10
+    seen.page.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/indicator/I02b?level=department", "/indicator/I02b?level=commune", "/indicator/I11b"],
+)
+def test_a_ranking_shows_the_rows_of_its_csv(house: House, visit: Any, path: str) -> None:
+    """The address of the button is the question of the list: same units, same figures."""
+    seen = visit(path)
+    address = (
+        seen.page
+        .locator("#indicator-ranking, .card:has(.ranking)")
+        .first.locator("a[href*='standings.csv']")
+        .first.get_attribute("href")
+    )
+    rows = [row for row in table(house, without(address, "download")) if row["indicator"]]
+    lines = lines_of(house)[rows[0]["target"]]
+    expected = []
+    for row in rows:
+        over, under = whole(row["closing_numerator"]), whole(row["closing_denominator"])
+        absent = not under
+        counted = "chưa có số liệu" if absent else plain(text.counts(over, under))
+        expected.append((row["name"], plain(text.percent(over, under, *lines)), counted))
+    shown = [
+        tuple(plain(item.locator(f".rank-{part}").inner_text()) for part in ("name", "value", "n"))
+        for item in seen.page.locator(".rank").all()
+    ]
+    assert sorted(shown) == sorted(expected) and len(shown) >= 8
+    assert any(counted != "chưa có số liệu" for _, _, counted in shown)
+    seen.page.close()
+
+
+@pytest.mark.parametrize("path", ["/indicator/I02b", "/indicator/I12a"])
+def test_a_chart_and_its_table_show_the_rows_of_their_csv(
+    house: House, visit: Any, path: str
+) -> None:
+    """Every month: numerator, denominator, value or the reason why there is none."""
+    seen = visit(path)
+    address = seen.page.locator("a[href*='values.csv']").first.get_attribute("href")
+    rows = table(house, without(address, "download"))
+    drawn = seen.page.evaluate(
+        "(d => [d.x.map(x => String(x).slice(0, 10)), [...d.y]])"
+        "(document.querySelector('.js-plotly-plot').data[0])"
+    )
+    assert drawn[0] == [Period.parse(row["period"]).start.isoformat() for row in rows]
+    assert drawn[1] == [whole(row["value"]) for row in rows]
+    seen.page.locator("summary", has_text="Bảng số liệu").click()
+    shown = [
+        [plain(cell) for cell in row.split("\t")]
+        for row in seen.page.locator("#indicator-months tbody").inner_text().split("\n")
+        if row.strip()
+    ]
+    lines = lines_of(house)[{"I02b": "T02b", "I12a": "T12a"}[rows[0]["indicator"]]]
+    expected = [
+        [
+            text.period(row["period"]),
+            text.number(whole(row["numerator"])),
+            text.number(whole(row["denominator"])),
+            plain(text.percent(whole(row["numerator"]), whole(row["denominator"]), *lines)),
+        ]
+        for row in reversed(rows)
+    ]
+    assert [row[:4] for row in shown] == expected
+    for row, said in zip(reversed(rows), shown, strict=True):
+        if row["reason"]:
+            assert said[4] == text.REASONS[row["reason"]], row["period"]
+    seen.page.close()
+
+
+def test_the_sources_page_shows_the_rows_of_sources_runs_and_rejections(
+    house: House, visit: Any
+) -> None:
+    """What is stored, how the runs went, how many rows were refused and why."""
+    seen = visit("/sources")
+    for source in table(house, "/api/v1/sources.csv"):
+        card = seen.page.locator(f"#source-{source['source']}")
+        words = plain(card.inner_text())
+        assert source["name"] in words
+        assert f"{text.number(whole(source['records']))} dòng" in words
+        runs = table(house, f"/api/v1/runs.csv?source={source['source']}")
+        shown = card.locator(".run[data-outcome]").evaluate_all(
+            "all => all.map(r => r.dataset.outcome)"
+        )
+        assert shown == [run["outcome"] for run in reversed(runs)][-30:]
+        refused = [
+            row["reason"]
+            for row in table(house, f"/api/v1/rejections.csv?source={source['source']}")
+        ]
+        counted = {
+            plain(item.locator("span").inner_text()): int(item.locator("b").inner_text())
+            for item in card.locator(".reasons li").all()
+        }
+        assert counted == {plain(reason): refused.count(reason) for reason in refused}
+    seen.page.close()
+
+
+def test_the_button_saves_a_file_that_a_spreadsheet_opens_right(
+    house: House, visit: Any, tmp_path: Any
+) -> None:
+    """F1, F3: BOM, accents, all rows; the side-car counts the rows and knows the bytes."""
+    seen = visit("/indicator/I02b?level=commune")
+    button = seen.page.locator("a[href*='standings.csv']").first
+    with seen.page.expect_download() as waiting:
+        button.click()
+    saved = tmp_path / "saved.csv"
+    waiting.value.save_as(saved)
+    body = saved.read_bytes()
+    assert body.startswith(b"\xef\xbb\xbf") and not body.startswith(b"\xef\xbb\xbfsep=")
+    rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline="")))
+    assert any(row["name"] == "Phường Đồng Hới" for row in rows)
+    assert all(row["sample_data"] == "DỮ LIỆU MẪU" for row in rows)
+    assert "DU-LIEU-MAU" in waiting.value.suggested_filename
+    listed = seen.page.locator(".rank").count()
+    assert len([row for row in rows if row["indicator"]]) == listed
+    again, headers = house.get(button.get_attribute("href"))
+    assert headers["content-disposition"].startswith("attachment")
+    sealed = headers["content-location"]
+    assert house.get(sealed)[0] == again
+    beside = json.loads(house.get(headers["link"].partition("<")[2].partition(">")[0])[0])
+    assert beside["rows"] == len(rows)
+    assert beside["sha256"] == hashlib.sha256(again).hexdigest()
+    seen.page.close()
+
+
+def without(address: str, name: str) -> str:
+    """An address less one of its filters."""
+    parts = urlsplit(address)
+    kept = "&".join(f"{k}={v}" for k, v in parse_qsl(parts.query) if k != name)
+    return f"{parts.path}?{kept}"

@@ -1,0 +1,192 @@
+"""The wall at its sizes: all of it on one screen, large enough to read, grey unless it matters."""
+
+import math
+from typing import Any
+
+import pytest
+
+from layouts import theme
+from tests.browser import looking
+from tests.browser.house import STATUSES
+
+pytestmark = pytest.mark.browser
+
+SIZES = ((1366, 768), (1920, 1080), (3840, 2160))
+ADDRESSES = [("/wall", size) for size in SIZES] + [
+    ("/wall?d=5&diag=75", (1920, 1080)),
+    ("/wall?d=3&diag=86", (1920, 1080)),  # room for more: clocks, sentence, trend
+    ("/wall?d=6&diag=65", (1920, 1080)),  # fewer tiles, never smaller letters
+    ("/wall?d=8&diag=65&page=2", (1920, 1080)),
+]
+sized = pytest.mark.parametrize("seen", ADDRESSES, ids=str, indirect=True, scope="module")
+FULL = {"/wall", "/wall?d=3&diag=86"}  # these hold all sixteen
+NUMERIC = [name for name in STATUSES if name not in ("T09a", "T09b", "T09c", "T12b")]
+LOCKED = ("T08a", "T08b", "T11b")
+CAP = 0.72  # height of digits and capitals, in em
+
+
+def seen_at(address: str) -> tuple[float, float]:
+    """Metres and inches of an address; what is assumed where it names none."""
+    given = dict(part.split("=") for part in address.partition("?")[2].split("&") if part)
+    return float(given.get("d", 4)), float(given.get("diag", 65))
+
+
+def arc_minutes(font: float, address: str, height: int) -> float:
+    """How large letters of so many CSS pixels are for somebody in the last row."""
+    distance, diagonal = seen_at(address)
+    metres = CAP * font / height * diagonal * 0.0254 * 9 / math.hypot(16, 9)
+    return math.degrees(2 * math.atan(metres / 2 / distance)) * 60
+
+
+@sized
+def test_the_wall_is_one_screen(seen: Any) -> None:
+    """The document is the viewport; every tile is on it whole; the console is quiet."""
+    size = tuple(seen.page.viewport_size.values())
+    assert [s for s in seen.console if not s.startswith(("log:", "info:"))] == []
+    assert seen.failed == []
+    assert all(url.startswith((seen.origin + "/", "data:", "blob:")) for url in seen.requests)
+    measured = seen.page.evaluate(
+        "(e => [e.scrollWidth, e.scrollHeight, innerWidth, innerHeight])(document.documentElement)"
+    )
+    assert measured == [*size, *size]
+    tiles = seen.page.locator(".tile").all()
+    assert len(tiles) == 16 if seen.path in FULL else 1 <= len(tiles) < 16
+    for tile in tiles:
+        box = tile.bounding_box()
+        assert box["x"] >= 0 and box["y"] >= 0 and box["height"] > 40
+        assert box["x"] + box["width"] <= size[0] + 1 and box["y"] + box["height"] <= size[1] + 1
+
+
+@sized
+def test_every_text_of_the_wall_has_the_room_it_needs(seen: Any) -> None:
+    """Nothing is cut or lies over something else, with the longest names and figures."""
+    found = seen.texts
+    assert len(found) > 10
+    assert looking.squeezed(found) == []
+    assert looking.collisions(found) == []
+
+
+@sized
+def test_every_chip_is_drawn_whole(seen: Any) -> None:
+    """A status or an age has a frame: it stands inside its tile's line with both its ends."""
+    cut = seen.page.evaluate(
+        "[...document.querySelectorAll('.tile .freshness, .tile .verdict, .count')].filter(e => {"
+        " const a = e.getBoundingClientRect(), b = e.parentElement.getBoundingClientRect();"
+        " return a.right > b.right + .5 || a.left < b.left - .5; }).map(e => e.innerText)"
+    )
+    assert cut == []
+
+
+@sized
+def test_no_letter_is_under_sixteen_arc_minutes(seen: Any) -> None:
+    """At the distance and diagonal of the address; the figure that decides has thirty."""
+    for text in seen.texts:
+        least = 29.5 if text.place.startswith("span.hero") else 15.95
+        assert arc_minutes(text.font, seen.path, seen.page.viewport_size["height"]) >= least, (
+            f"{text.words}: {text.font} px"
+        )
+
+
+def test_on_a_tall_screen_nothing_is_cut(screen: Any) -> None:
+    """Portrait: a list, sixteen tiles, no sideways scroll."""
+    seen = screen("/wall", (1080, 1920))
+    found = looking.texts(seen.page)
+    assert looking.squeezed(found) == [] and looking.collisions(found) == []
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == 1080
+    assert seen.page.locator(".tile").count() == 16
+    assert min(text.font for text in found) >= 15
+
+
+def test_every_numeric_target_has_its_tile_with_shape_and_word(screen: Any) -> None:
+    """And it is the status that its figures make; counts beside the title add up to 20."""
+    seen = screen("/wall").page
+    tiles = {t.get_attribute("data-target"): t for t in seen.locator(".tile").all()}
+    assert list(tiles) == NUMERIC
+    for name, tile in tiles.items():
+        mark = theme.status(STATUSES[name])
+        assert tile.get_attribute("data-status") == STATUSES[name]
+        assert tile.locator(".verdict .word").inner_text() == mark.word
+        assert tile.locator(f".verdict .shape-{mark.shape}").count() == 1
+    counts = seen.locator("#wall-counts .count, .wall .counts .count").all()
+    assert sum(int(count.get_attribute("data-count")) for count in counts) == 20
+    for count in counts:  # at the usual distance every one has its word
+        word = theme.status(count.get_attribute("data-status")).word
+        assert count.inner_text().split()[1:] == word.lower().split()
+
+
+def test_a_target_of_two_parts_shows_both(screen: Any) -> None:
+    """T07a closes twice: departments at the plan's end, districts on their last day."""
+    words = screen("/wall").page.locator("[data-target=T07a]").inner_text().replace("\xa0", " ")
+    assert "71,0 %" in words and "12/20" in words and "30/6" in words
+
+
+def test_a_locked_target_keeps_its_word_and_is_muted(screen: Any) -> None:
+    """Closed before the plan's end: no colour at all, and it says since when."""
+    seen = screen("/wall").page
+    found = 0
+    for tile in looking.crops(seen, ".tile"):
+        if tile["data"]["target"] in LOCKED:
+            assert looking.saturated(tile[".tile"][1]).sum() == 0
+            found += 1
+    assert found == len(LOCKED)
+    for name in LOCKED:
+        assert "đã khóa 30/6/2025" in seen.locator(f"[data-target={name}]").inner_text()
+
+
+def test_of_a_met_tile_only_the_tick_is_blue(screen: Any) -> None:
+    """D5: its bar, its figure and its surface stay grey; a tile without source has no colour."""
+    found = 0
+    for tile in looking.crops(screen("/wall").page, ".tile", ".verdict .shape"):
+        name = tile["data"]["target"]
+        if STATUSES[name] not in ("met", "no_source") or name in LOCKED:
+            continue
+        (left, top, _, _), image = tile[".tile"]
+        colour = looking.saturated(image)
+        if STATUSES[name] == "no_source":
+            assert colour.sum() == 0, name
+            continue
+        found += 1
+        x0, y0, x1, y1 = tile[".verdict .shape"][0]
+        inside = colour[y0 - top - 1 : y1 - top + 1, x0 - left - 1 : x1 - left + 1]
+        assert inside.sum() > 20 and colour.sum() == inside.sum(), name
+    assert found >= 4
+
+
+def test_every_verdict_stands_out_in_grey(screen: Any) -> None:
+    """A print without colour: these letters are large (24 px and more), so 3 to 1 is asked."""
+    found = looking.crops(screen("/wall").page, ".tile", ".verdict .word", ".verdict .shape")
+    assert len(found) == 16
+    for tile in found:
+        for part in (".verdict .word", ".verdict .shape"):
+            assert looking.contrast(tile[part][1]) >= 3, (tile["data"]["target"], part)
+
+
+def test_what_needs_a_look_stands_out_from_what_does_not(screen: Any) -> None:
+    """The frame of a missed tile against that of a met one, in grey."""
+    frames = {
+        tile["data"]["target"]: tile[".tile"][1].convert("L").getpixel((200, 1))
+        for tile in looking.crops(screen("/wall").page, ".tile")
+    }
+    assert frames["T02b"] > frames["T01"] + 40
+
+
+def test_bars_are_as_long_as_the_figures_say(screen: Any) -> None:
+    """Pixels: a closing value of 59,98 % fills 59,98 % of the tile's width."""
+    bars = {
+        tile["data"]["target"]: tile[".tile-bar"]
+        for tile in looking.crops(screen("/wall").page, ".tile", ".tile-bar")
+    }
+    for name, share in (("T02b", 0.5998), ("T12a", 0.8998), ("T11c", 9 / 41), ("T10", 0.8)):
+        filled = looking.pixels_of(bars[name][1], theme.FIGURE, near=12)
+        row = filled[filled.shape[0] // 2]
+        assert abs(row.nonzero()[0].max() / row.size - share) < 0.02, name
+
+
+def test_a_trend_is_drawn_where_there_is_room(screen: Any) -> None:
+    """An image may exist and be blank: count its pixels."""
+    seen = screen("/wall?d=3&diag=86").page
+    trends = seen.locator(".tile-trend")
+    if trends.count() == 0:
+        pytest.skip("this plan of sizes has no trend")
+    for trend in trends.all()[:3]:
+        assert looking.pixels_of(looking.picture_of(trend), theme.ON_TRACK, near=40).sum() > 30

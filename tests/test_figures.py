@@ -1,0 +1,116 @@
+"""Charts are plain dicts that tell gaps from zeros and never phone home."""
+
+import json
+from datetime import date
+
+from dash import dcc
+
+from layouts import components, figures, theme
+
+NAN = float("nan")
+
+
+def month(period, over, under, reason="", revised=0.0):
+    value = 100 * over / under if under else NAN
+    return {
+        "period": period, "numerator": over, "denominator": under, "value": value,
+        "reason": reason, "revised": revised,
+    }  # fmt: skip
+
+
+ROWS = [
+    month("2025-10", 20_001.0, 25_000.0),
+    month("2025-11", NAN, NAN, reason="not_reported"),
+    month("2025-12", 0.0, 400.0, revised=1.0),
+]
+
+
+def drawn(**more):
+    return figures.trend(ROWS, noun="hồ sơ", **more)
+
+
+def walk(piece):
+    yield piece
+    children = getattr(piece, "children", None)
+    for child in children if isinstance(children, (list, tuple)) else [children]:
+        if child is not None:
+            yield from walk(child)
+
+
+def test_a_figure_is_a_plain_dict_that_json_can_hold():
+    figure = drawn(threshold=80, level="trên 80 %", closes=date(2025, 12, 31))
+    assert type(figure) is dict
+    json.dumps(figure, allow_nan=False)
+
+
+def test_a_month_without_a_report_is_a_gap_and_a_zero_is_a_zero():
+    line = drawn()["data"][0]
+    assert line["y"] == [80.004, None, 0.0]
+    assert line["connectgaps"] is False
+
+
+def test_the_words_of_a_point_keep_to_the_rule_of_the_line():
+    first, gap, zero = (w.replace("\u00a0", " ") for w in drawn(threshold=80)["data"][0]["text"])
+    assert first == "tháng 10/2025: 80,004 % (20.001/25.000 hồ sơ)"
+    assert gap == "tháng 11/2025: chưa báo cáo"
+    assert zero == "tháng 12/2025: 0 % (0/400 hồ sơ), đã sửa"
+
+
+def test_a_revised_month_is_hollow():
+    assert drawn()["data"][0]["marker"]["symbol"] == ["circle", "circle", "circle-open"]
+
+
+def test_the_target_is_a_line_until_it_closes():
+    figure = drawn(
+        threshold=80, level="trên 80 %", starts=date(2021, 1, 1), closes=date(2025, 12, 31)
+    )
+    target, closing = figure["layout"]["shapes"]
+    assert (target["y0"], target["y1"]) == (80.0, 80.0)
+    assert (target["x0"], target["x1"]) == ("2021-01-01", "2025-12-31")
+    assert closing["x0"] == closing["x1"] == "2025-12-31"
+    assert [n["text"] for n in figure["layout"]["annotations"]] == [
+        "Mức giao trên 80 %", "chốt 31/12/2025",
+    ]  # fmt: skip
+
+
+def test_a_range_is_a_band():
+    band = drawn(threshold=80, high=100, level="80–100 %")["layout"]["shapes"][0]
+    assert band["type"] == "rect"
+    assert (band["y0"], band["y1"]) == (80.0, 100.0)
+
+
+def test_no_target_draws_no_line():
+    assert drawn()["layout"]["shapes"] == []
+    assert figures.trend([])["data"][0]["x"] == []
+
+
+def test_only_svg_traces_are_drawn():
+    assert {trace["type"] for trace in drawn()["data"]} == {"scatter"}
+
+
+def test_a_chart_sends_nothing_to_anybody():
+    (chart,) = (
+        p for p in walk(components.graph("a", drawn(), label="x")) if isinstance(p, dcc.Graph)
+    )
+    assert chart.config["showSendToCloud"] is False
+    assert chart.config["plotlyServerURL"] == ""
+    assert chart.config["displaylogo"] is False
+    assert chart.config["locale"] == "vi"
+
+
+def test_the_template_is_one_constant():
+    assert drawn()["layout"]["template"] is theme.TEMPLATE
+
+
+def test_a_sparkline_breaks_where_a_month_is_missing():
+    image = components.sparkline([1.0, 2.0, NAN, 3.0, 4.0])
+    assert image.src.count("M") == 2
+    assert components.sparkline([NAN, NAN]).className == "sparkline is-empty"
+
+
+def test_a_bar_never_leaves_its_track():
+    bar = components.bullet(130.0, 80)
+    assert bar.children[0].style == {"--to": "100.00%"}
+    empty = components.bullet(NAN, 80)
+    assert "is-empty" in empty.className
+    assert len(empty.children) == 1

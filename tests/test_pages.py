@@ -1,0 +1,425 @@
+"""The pages as a reader gets them: exact sentences, outcomes before live figures, no false good."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from dash import no_update
+from flask import g
+
+import app as program
+from ioc.model import Counts, Rejection
+from ioc.principal import Principal
+from ioc.settings import Settings
+from kpi import health
+from layouts import indicator, lines, matrix, register, shell, slots, sources, state, view, wall
+from layouts.wall import plan
+from tests.worlds import DOSSIERS, MEETINGS, STAFF, SYSTEMS, TRANSFORMATION, World, at, dossiers
+from tests.worlds import share as declared
+
+pytest_plugins = ["tests.worlds"]
+SAMPLE = DOSSIERS.model_copy(update={"sample": True})
+
+
+class Reader:
+    """Somebody in front of the pages of one world."""
+
+    def __init__(self, world: World, tmp_path: Any):
+        self.world = world
+        settings = Settings(data=tmp_path, database_url=world.store.url)
+        self.app = program.create_app(settings, world.store)
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """A request at the world's clock."""
+        with self.app.server.test_request_context("/", base_url="http://127.0.0.1"):
+            g.principal, g.now = Principal.local_admin(), self.world.now
+            yield
+
+    def see(self, layout: Any, **filters: Any) -> list[Any]:
+        """All pieces of a page."""
+        with self.request():
+            return list(walk(layout(**filters)))
+
+    def read(self, layout: Any, **filters: Any) -> str:
+        """The words of a page."""
+        return words(self.see(layout, **filters)[:1])
+
+    def tile(self, target: str, **filters: Any) -> Any:
+        """One tile of the wall."""
+        return one(self.see(wall.layout, **filters), **{"data-target": target})
+
+
+def walk(piece: Any) -> Iterator[Any]:
+    yield piece
+    children = getattr(piece, "children", None)
+    for child in children if isinstance(children, (list, tuple)) else [children]:
+        if child is not None:
+            yield from walk(child)
+
+
+def words(pieces: Iterable[Any]) -> str:
+    """Every text in reading order, a blank between two pieces."""
+    found = [p for piece in pieces for p in walk(piece) if isinstance(p, (str, int, float))]
+    return " ".join(map(str, found)).replace("\u00a0", " ")
+
+
+def having(pieces: Iterable[Any], **attributes: Any) -> list[Any]:
+    def fits(piece: Any) -> bool:
+        known = piece.to_plotly_json()["props"] if hasattr(piece, "to_plotly_json") else {}
+        return all(known.get(name) == value for name, value in attributes.items())
+
+    return [piece for piece in pieces if fits(piece)]
+
+
+def one(pieces: Iterable[Any], **attributes: Any) -> Any:
+    (found,) = having(pieces, **attributes)
+    return found
+
+
+def classes(piece: Any) -> set[str]:
+    return set((piece.className or "").split())
+
+
+@pytest.fixture
+def reader(sqlite_world: World, tmp_path: Any) -> Reader:
+    """A world with some of everything, once the plan is over."""
+    world = sqlite_world.live()
+    world.poll(
+        DOSSIERS, dossiers("VPUB", "2025-12-01", 50, 29) + dossiers("VPUB", "2026-11-02", 40, 26)
+    )
+    world.poll(
+        SYSTEMS, declared("systems_qualified systems_listed", "VPUB", "2025-12", 20_001, 25_000)
+    )
+    world.poll(
+        SYSTEMS, declared("smart_services_operating smart_services_basic", "VPUB", "2025-12", 4, 5)
+    )
+    meetings = "meetings_{0}_paperless meetings_{0}_total"
+    world.poll(MEETINGS, declared(meetings.format("department"), "VPUB", "2025-12", 80, 100))
+    world.poll(MEETINGS, declared(meetings.format("district"), "450", "2025-06", 12, 20))
+    for code in ("450", "452", "453", "454", "455", "456", "457", "458"):
+        succeeded = int(code in ("450", "457"))
+        world.poll(
+            TRANSFORMATION,
+            declared("districts_dx_succeeded districts_dx_assessed", code, "2025-06", succeeded, 1),
+        )
+    world.poll(STAFF, declared("staff_with_computer staff_professional", "SYT", "2026-10", 95, 100))
+    world.forward(seconds=30)
+    for source in (DOSSIERS, MEETINGS, SYSTEMS, TRANSFORMATION, STAFF):
+        world.poll(source)
+    return Reader(world, tmp_path)
+
+
+PAGES = {
+    "register": (register.layout, {}),
+    "wall": (wall.layout, {}),
+    "indicator": (indicator.layout, {"key": "I02b"}),
+    "without source": (indicator.layout, {"key": "I03"}),
+    "sources": (sources.layout, {}),
+    "one source": (sources.layout, {"source": "public_services"}),
+    "nothing": (shell.not_found, {}),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_says_that_figures_are_a_sample_while_a_sample_source_is_loaded(reader, name):
+    layout, filters = PAGES[name]
+    assert one(reader.see(layout, **filters), id="sample-mark").hidden is True
+    health.publish_sources(reader.world.store, [SAMPLE, MEETINGS])
+    mark = one(reader.see(layout, **filters), id="sample-mark")
+    assert (mark.hidden, mark.children) == (False, "DỮ LIỆU MẪU")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_shows_what_only_programs_say(reader, name):
+    layout, filters = PAGES[name]
+    found = f" {reader.read(layout, **filters)} ".replace("(", " ").replace(",", " ")
+    for word in ("nan", "None", "NaT", "null", "True", "False", "inf", "undefined"):
+        assert f" {word} " not in found
+
+
+def test_an_empty_store_has_pages_too(sqlite_world, tmp_path):
+    reader = Reader(sqlite_world, tmp_path)
+    for layout, filters in PAGES.values():
+        assert reader.read(layout, **filters)
+
+
+def test_the_register_holds_all_targets_with_their_exact_sentences(reader, catalogue):
+    pieces = reader.see(register.layout)
+    table = having(pieces, className="register")
+    for target in catalogue.targets.values():
+        row = one(walk(table[0]), **{"data-target": target.id})
+        assert target.sentence in words([row])
+        assert target.citation.text in words([row])
+    assert len(catalogue.targets) == 20
+
+
+def test_counts_per_status_cover_the_twenty_rows_and_nothing_adds_them_up(reader):
+    pieces = reader.see(register.layout)
+    counted = {
+        piece.to_plotly_json()["props"]["data-status"]: int(
+            piece.to_plotly_json()["props"]["data-count"]
+        )
+        for piece in having(pieces, className="count")
+    }
+    assert sum(counted.values()) == 20
+    assert counted["no_source"] >= 3
+    assert "điểm thông minh" not in words(pieces[:1])
+
+
+def test_the_outcome_is_the_headline_and_the_live_figure_stands_under_it_in_grey(reader):
+    row = one(reader.see(register.layout), **{"data-target": "T02b"})
+    text = words([row])
+    assert row.to_plotly_json()["props"]["data-status"] == "missed"
+    assert "58,0 %" in text and "Không đạt" in text and "29/50 hồ sơ" in text
+    assert "còn thiếu 1 hồ sơ để đạt 60 %" in text
+    assert text.index("58,0 %") < text.index("65,0 %")
+    live = one(walk(row), className="live")
+    assert "cao hơn mức 60 %" in words([live])
+    assert not any("hue-met" in classes(p) for p in walk(live) if hasattr(p, "className"))
+
+
+def test_three_clocks_stand_at_a_live_figure(reader):
+    row = one(reader.see(register.layout), **{"data-target": "T02b"})
+    clocks = words(having(walk(row), className="clocks"))
+    assert clocks == "Số liệu đến 08:00 Thu lúc 08:00 Trang 08:00"
+    reader.world.forward(hours=1)
+    clocks = words(
+        having(
+            walk(one(reader.see(register.layout), **{"data-target": "T02b"})), className="clocks"
+        )
+    )
+    assert clocks == "Số liệu đến 08:00 Thu lúc 08:00 Trang 09:00"
+
+
+def test_a_live_figure_past_its_limits_is_marked(reader):
+    reader.world.forward(days=3)
+    assert "Số cũ" in words([one(reader.see(register.layout), **{"data-target": "T02b"})])
+    assert "Số cũ" in words([reader.tile("T02b")])
+    assert "Số cũ" in reader.read(indicator.layout, key="I02b")
+
+
+def test_an_open_target_past_its_limits_is_never_drawn_as_good(sqlite_world, tmp_path):
+    world = sqlite_world
+    world.now = at("2025-11-20 08:00")
+    world.live()
+    world.poll(DOSSIERS, dossiers("VPUB", "2025-11-03", 50, 40))
+    world.forward(seconds=20)
+    world.poll(DOSSIERS)
+    reader = Reader(world, tmp_path)
+    fresh = reader.tile("T02b")
+    assert "muted" not in classes(fresh)
+    world.forward(days=2)
+    old = reader.tile("T02b")
+    assert "muted" in classes(old)
+    assert "Số cũ" in words([old])
+
+
+def test_a_share_just_over_the_line_keeps_the_decimals_that_say_so(reader):
+    assert "80,004 %" in words([one(reader.see(register.layout), **{"data-target": "T01"})])
+    assert "80,004" in words([reader.tile("T01")])
+    assert "80,0 %" not in reader.read(indicator.layout, key="I01")
+
+
+def test_small_denominators_show_counts_first_everywhere(reader):
+    assert "4/5" in words([reader.tile("T10")])
+    row = words([one(reader.see(register.layout), **{"data-target": "T10"})])
+    assert "4/5" in row and "dịch vụ (80 %)" in row
+
+
+def test_a_target_of_two_populations_closes_in_two_parts(reader):
+    tile = reader.tile("T07a")
+    text = words([tile])
+    assert "Sở, ban, ngành" in text and "80,0 %" in text
+    assert "Cấp huyện" in text and "12/20" in text
+    assert "khóa 30/6" in text
+    row = words([one(reader.see(register.layout), **{"data-target": "T07a"})])
+    assert "cấp huyện: đã khóa 30/6/2025" in row
+
+
+def test_a_target_that_closed_early_keeps_its_word_muted_with_its_date(reader):
+    tile = reader.tile("T11b")
+    assert {"muted", "s-met"} <= classes(tile)
+    assert "đã khóa 30/6/2025" in words([tile])
+    page = reader.read(indicator.layout, key="I11b")
+    assert "đã khóa 30/6/2025" in page
+
+
+def test_two_districts_of_eight_are_told_by_both_readings(reader):
+    page = reader.read(indicator.layout, key="I11b")
+    assert "2/8" in page
+    assert "Đạt nếu “từ 25 %”, không đạt nếu “trên 25 %”." in page
+    assert "đang dùng" in page
+    assert "Người chọn cách đọc đang dùng: Mặc định của sản phẩm, ngày 22/11/2026." in page
+
+
+@pytest.mark.parametrize("filters", [{}, {"d": "2", "diag": "98"}])
+def test_no_tile_of_a_closed_target_counts_down_or_asks_for_pace(reader, filters):
+    text = words(having(reader.see(wall.layout, **filters), id="wall-tiles")).lower()
+    for word in ("còn lại", "ngày nữa", "/tháng", "tiến độ", "nguy cơ"):
+        assert word not in text
+
+
+def test_the_wall_has_a_tile_for_every_target_with_a_number(reader, catalogue):
+    pieces = reader.see(wall.layout)
+    tiles = [p for p in pieces if getattr(p, "className", None) and "tile" in classes(p)]
+    shown = [p.to_plotly_json()["props"]["data-target"] for p in tiles]
+    assert shown == [t.id for t in catalogue.targets.values() if t.threshold is not None]
+    assert len(shown) == 16
+    hrefs = [next(c.href for c in walk(t) if hasattr(c, "href")) for t in tiles]
+    assert all(href.startswith("/indicator/I") for href in hrefs)
+
+
+def test_only_what_is_not_as_planned_stands_out(reader):
+    assert "on-missed" in classes(reader.tile("T02b"))
+    met = reader.tile("T01")
+    assert not {c for c in classes(met) if c.startswith("on-")}
+    coloured = [
+        p for p in walk(met) if hasattr(p, "className") and "hue-met" in (p.className or "")
+    ]
+    assert len(coloured) == 1 and "shape" in classes(coloured[0])
+
+
+def test_a_target_without_a_source_says_so_and_names_its_level(reader):
+    text = words([reader.tile("T03")])
+    assert "Chưa có nguồn" in text and "mức giao trên 90 %" in text
+    page = reader.read(indicator.layout, key="I03")
+    assert "Chưa có nguồn" in page and "không có số không có nghĩa là bằng 0" in page
+
+
+@pytest.mark.parametrize("name", ["X99", "", "../etc"])
+def test_an_address_that_names_nothing_is_answered_with_a_page(reader, name):
+    assert "Không có trang này" in reader.read(indicator.layout, key=name)
+    assert "Không có trang này" in reader.read(indicator.layout, key="I02b", org_unit="area-999")
+    assert "Không có trang này" in reader.read(sources.layout, source="nowhere")
+
+
+def test_a_month_without_a_report_is_a_gap_and_its_row_says_why(reader):
+    pieces = reader.see(indicator.layout, key="I12a")
+    chart = one(pieces, id="indicator-trend").figure["data"][0]
+    assert chart["y"][-2] == 95.0
+    assert set(chart["y"][:-2]) == {None}
+    assert "chưa báo cáo" in words(having(pieces, id="indicator-months"))
+
+
+def test_the_ranking_lists_org_units_without_figures_at_the_end(reader):
+    pieces = reader.see(indicator.layout, key="I02b", level="department")
+    rows = [p for p in pieces if getattr(p, "className", None) and "rank" in classes(p)]
+    assert len(rows) == 14
+    empty = ["empty" in classes(row) for row in rows]
+    assert empty == sorted(empty)
+    assert "29/50" not in words(rows[-1:])
+
+
+def test_the_file_behind_a_page_answers_with_the_same_question(reader):
+    pieces = reader.see(indicator.layout, key="I02b", level="department")
+    links = [p.href for p in pieces if getattr(p, "href", None) and p.href.startswith("/api/v1/")]
+    assert len(links) == 4
+    client = reader.app.server.test_client()
+    for href in links:
+        assert client.get(href, base_url="http://127.0.0.1").status_code == 200, href
+    (values,) = [href for href in links if "values.csv" in href]
+    assert "grain=month&from=2021-01&to=2026-11" in values
+
+
+@pytest.mark.parametrize("name", ["register", "indicator", "one source"])
+def test_a_link_to_a_file_says_how_many_rows_it_will_have(reader, name):
+    refused = dossiers("NOWHERE", "2026-11-02", 3, 1)
+    reader.world.poll(DOSSIERS, refused, rejected=3)
+    layout, filters = PAGES[name]
+    client = reader.app.server.test_client()
+    files = [
+        p for p in reader.see(layout, **filters)
+        if getattr(p, "href", None) and p.href.startswith("/api/v1/") and ".csv" in p.href
+    ]  # fmt: skip
+    assert files
+    for file in files:
+        lines = client.get(file.href, base_url="http://127.0.0.1").data.count(b"\r\n")
+        assert file.children == f"CSV · {lines - 1} dòng", file.href
+
+
+def test_filters_stand_in_the_address_in_one_order():
+    assert state.link("/x", level="commune", org_unit="area-450") == (
+        "/x?org_unit=area-450&level=commune"
+    )
+    assert state.link("/x", level="", on=None) == "/x"
+    assert state.link("/x", from_="2021-01", download=1) == "/x?from=2021-01&download=1"
+
+
+def test_a_callback_sends_only_what_changed(reader):
+    with reader.request():
+        shown = register.pieces(lines.lines(), matrix.grid())
+        cells = [{"slot": "register", "key": f"{name}:live"} for name in ("T02b", "T01")]
+        rows = [{"slot": "register-row", "key": "T02b"}]
+        first = register.draw({}, cells, rows, {})
+        assert first[1] == [shown["T02b:live"], shown["T01:live"]] or words(first[1]) == words([
+            shown["T02b:live"],
+            shown["T01:live"],
+        ])
+        assert (first[2], first[3]) == (["s-missed"], ["missed"])
+        assert register.draw({}, cells, rows, slots.marks(shown))[:4] == (
+            no_update, [no_update] * 2, [no_update], [no_update],
+        )  # fmt: skip
+    reader.world.poll(DOSSIERS, dossiers("VPUB", "2026-11-03", 10, 10))
+    with reader.request():
+        second = register.draw({}, cells, rows, slots.marks(shown))
+    assert "72,0 %" in words(second[1][:1]).replace(chr(160), " ")
+    assert second[1][1] is no_update
+
+
+def test_callbacks_draw_what_the_first_answer_drew(reader):
+    with reader.request():
+        given = {"key": "I02b", "org_unit": "", "level": "", "figure": ""}
+        drawn = indicator.draw({}, given, None)
+        shown = indicator.pieces(view.look("I02b"))
+        assert words(drawn[:1]) == words([shown["head"]])
+        assert drawn[1]["data"] == shown["trend"]["data"]
+        assert words(wall.draw({}, None)[1]) == words(wall.tiles(lines.lines(), plan()))
+        board = sources.pieces(sources.board(), whole=False)
+        ids = [{"slot": "sources", "key": key} for key in board]
+        assert words(sources.draw({}, ids, "", {})[0]) == words(board.values())
+
+
+def test_the_sources_page_tells_runs_errors_and_rejections(reader):
+    world = reader.world
+    refused = [
+        Rejection("/ho-so?trang=3#7", "mã đơn vị không còn hiệu lực", {"unit": "19207"}, "h1")
+    ]
+    world.poll(DOSSIERS, refused, rejected=None)
+    run = health.begin_run(world.store, "public_services", world.now)
+    health.end_run(
+        world.store, run, outcome="broken", note="Nguồn trả về trang đăng nhập thay cho số liệu.",
+        counts=Counts(), calls=1, bytes=10, response_hash="", now=world.now, completed=False,
+    )  # fmt: skip
+    card = one(reader.see(sources.layout), **{"data-source": "public_services"})
+    text = words([card])
+    assert "Nguồn trả về trang đăng nhập thay cho số liệu." in text
+    assert "mã đơn vị không còn hiệu lực" in text and "/ho-so?trang=3#7" in text
+    blocks = [p for p in walk(card) if getattr(p, "className", None) and "run" in classes(p)]
+    assert len(blocks) == 30
+    assert "is-bad" in classes(blocks[-1])
+
+
+def test_types_are_never_smaller_than_can_be_read_and_tiles_give_way_first():
+    usual = plan()
+    assert (usual.across, usual.down) == (4, 4)
+    assert usual.note >= 3.19 and usual.label >= 3.99 and usual.figure >= 5.98
+    far = plan(6, 65)
+    assert far.tiles <= 6 and far.note >= 4.78
+    near = plan(2, 65)
+    assert near.tiles == 16 and near.extras == ("clocks", "sentence", "trend")
+    for distance in (1, 3, 5, 9, 15):
+        for diagonal in (32, 55, 75, 98):
+            fit = plan(distance, diagonal)
+            height = diagonal * 0.0254 * 9 / 337**0.5
+            letter = 0.72 * fit.note / 100 * height
+            assert letter / distance >= 0.99 * 0.004654  # 16 minutes of arc
+
+
+def test_where_not_all_tiles_fit_those_that_need_a_look_come_first(reader):
+    pieces = reader.see(wall.layout, d="6")
+    tiles = [p for p in pieces if getattr(p, "className", None) and "tile" in classes(p)]
+    statuses = [p.to_plotly_json()["props"]["data-status"] for p in tiles]
+    assert statuses[0] == "missed"
+    assert "trang 1/" in words(pieces[:1])

@@ -1,0 +1,280 @@
+"""JSON over HTTP: the union of all pages, an end in every case, a cursor that is safe."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from connectors.io import IO
+from connectors.kinds import rest
+from ioc.config import Lined
+from ioc.errors import Broken, Transient
+from ioc.model import Batch
+from ioc.source import Source
+from tests.chaos import Answer, Chaos, Request, serve
+from tests.fields import dossier, rest_source
+
+NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+ALL = [dossier(f"A{i}", capNhat=f"2024-03-05T08:00:{i:02d}.{i:06d}+07:00") for i in range(25)]
+CURSOR = Lined({"kind": "cursor", "rows_path": "data", "cursor_param": "sau", "next_path": "tiep"})
+PAGE = Lined({"kind": "page", "rows_path": "data", "size_param": "co", "size": 10})
+
+
+def walk(source: Source, since: str | None = None) -> list[Batch]:
+    with IO(source, now=lambda: NOW, sleep=lambda _: None, env={}) as io:
+        return list(rest.poll(source, since, io))
+
+
+def keys(batches: list[Batch]) -> list[str]:
+    return [row["ma"] for batch in batches for row in batch.rows]
+
+
+def journal(request: Request, size: int = 10) -> Answer:
+    """A change journal: the cursor is a row number, the end says it again."""
+    start = int(request.query.get("sau", 0))
+    rows = ALL[start : start + size]
+    return Answer({"data": rows, "tiep": str(start + len(rows)), "con": start + size < len(ALL)})
+
+
+def numbered(request: Request, total: Any = 25, size: int = 10) -> Answer:
+    start = (int(request.query.get("page", 1)) - 1) * size
+    return Answer({"data": ALL[start : start + size], "tong": total})
+
+
+# -- 16: the union of all pages is the whole -----------------------------------------------------
+
+
+def test_a_journal_gives_everything_and_each_page_may_be_resumed_from() -> None:
+    with Chaos(journal) as server:
+        source = rest_source(server.url, paging=CURSOR)
+        batches = walk(source)
+        assert keys(batches) == [row["ma"] for row in ALL]
+        assert [batch.cursor for batch in batches] == ["10", "20", "25"]
+        assert [batch.position(0) for batch in batches] == ["/#1", "/#11", "/#21"]
+        for batch in batches[:2]:
+            done = int(batch.cursor or 0)
+            assert keys(walk(source, batch.cursor)) == [row["ma"] for row in ALL[done:]]
+        server.requests.clear()
+        assert walk(source, "25") == []
+        assert len(server.requests) == 1
+
+
+def test_a_flag_for_more_saves_the_last_empty_page() -> None:
+    with Chaos(journal) as server:
+        source = rest_source(server.url, paging=CURSOR, options=Lined({"more_path": "con"}))
+        assert len(keys(walk(source))) == 25
+        assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("total", [25, "25", None])
+def test_numbered_pages_give_everything_whether_the_total_is_a_number_a_text_or_missing(
+    total: Any,
+) -> None:
+    with Chaos(lambda request: numbered(request, total)) as server:
+        paging = Lined({**PAGE, "total_path": "tong"})
+        assert len(set(keys(walk(rest_source(server.url, paging=paging))))) == 25
+        assert len(server.requests) == (3 if total else 4)
+
+
+def test_a_server_that_caps_its_pages_below_what_was_asked_loses_nothing() -> None:
+    with Chaos(lambda request: numbered(request, None, size=7)) as server:
+        assert len(keys(walk(rest_source(server.url, paging=PAGE)))) == 25
+
+
+def test_offsets_give_everything() -> None:
+    def answer(request: Request) -> Answer:
+        start = int(request.query["tu"])
+        return Answer({"data": ALL[start : start + 8]})
+
+    with Chaos(answer) as server:
+        options = Lined({"offset_param": "tu"})
+        assert len(keys(walk(rest_source(server.url, paging=PAGE, options=options)))) == 25
+
+
+def linked(place: Callable[[str], dict[str, Any]]) -> Callable[[Request], Answer]:
+    """Pages that point to the next by a link which ``place`` puts into the answer."""
+
+    def answer(request: Request) -> Answer:
+        start = int(request.query.get("tu", 0))
+        spec = place(f"?tu={start + 10}") if start + 10 < len(ALL) else place("")
+        return Answer({"data": ALL[start : start + 10], **spec.get("body", {})}, **spec["more"])
+
+    return answer
+
+
+LINKS: list[tuple[str, Callable[[str], dict[str, Any]]]] = [
+    ("lien.sau", lambda link: {"body": {"lien": {"sau": link or None}}, "more": {}}),
+    (
+        "header:Link",
+        lambda link: {"more": {"headers": {"Link": f'<{link}>; rel="next"'} if link else {}}},
+    ),
+    (
+        "header:Link",
+        lambda link: {
+            "more": {
+                "headers": {"Link": "</x>; rel=first" + (f', <{link}>; rel="next"' * bool(link))}
+            }
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "place"), LINKS)
+def test_links_in_the_body_or_the_header_are_resolved_and_followed(path: str, place: Any) -> None:
+    with Chaos(linked(place)) as server:
+        paging = Lined({"kind": "cursor", "rows_path": "data", "next_path": path})
+        batches = walk(rest_source(server.url, paging=paging))
+        assert keys(batches) == [row["ma"] for row in ALL]
+        assert batches[0].cursor == "/?tu=10"
+
+
+def test_a_cursor_in_a_header_is_followed() -> None:
+    def answer(request: Request) -> Answer:
+        start = int(request.query.get("cursor", 0))
+        headers = {"X-Next": str(start + 10)} if start < 20 else {}
+        return Answer({"data": ALL[start : start + 10]}, headers=headers)
+
+    with Chaos(answer) as server:
+        paging = Lined({"kind": "cursor", "rows_path": "data", "next_path": "header:X-Next"})
+        assert len(keys(walk(rest_source(server.url, paging=paging)))) == 25
+
+
+# -- 17, 20: it ends, and never elsewhere --------------------------------------------------------
+
+
+def test_a_next_link_to_another_host_is_refused_and_its_page_is_not_resumed_from() -> None:
+    answer = Answer({"data": ALL, "tiep": "http://ke-gian.example/?x=1"})
+    with Chaos(serve(answer)) as server, pytest.raises(Broken, match="ke-gian"):
+        walk(rest_source(server.url, paging=CURSOR))
+
+
+def test_a_repeated_cursor_ends_the_walk() -> None:
+    turns = serve(*(Answer({"data": ALL[:2], "tiep": f"c{i % 3}"}) for i in range(9)))
+    with Chaos(turns) as server, pytest.raises(Broken, match="đã dùng"):
+        walk(rest_source(server.url, paging=CURSOR))
+    assert len(server.requests) == 4
+
+
+def test_endless_new_cursors_meet_the_page_cap() -> None:
+    counter = iter(range(10**6))
+    with Chaos(lambda _: Answer({"data": ALL, "tiep": next(counter)})) as server:
+        options = Lined({"max_pages": 12})
+        with pytest.raises(Broken, match="12 trang"):
+            walk(rest_source(server.url, paging=CURSOR, options=options))
+    assert len(server.requests) == 12
+
+
+def test_a_server_that_ignores_the_page_number_is_noticed() -> None:
+    with (
+        Chaos(serve(Answer({"data": ALL}))) as server,
+        pytest.raises(Broken, match="cùng một trang"),
+    ):
+        walk(rest_source(server.url, paging=PAGE))
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("total", [-1, "nhiều", 2.5, [], True])
+def test_a_total_that_is_no_number_is_broken(total: Any) -> None:
+    paging = Lined({**PAGE, "total_path": "tong"})
+    with Chaos(lambda r: numbered(r, total)) as server, pytest.raises(Broken, match="tổng số"):
+        walk(rest_source(server.url, paging=paging))
+
+
+@pytest.mark.parametrize("cursor", [{"a": 1}, ["x"], True, 1.5])
+def test_a_cursor_that_is_no_text_is_broken(cursor: Any) -> None:
+    answer = Answer({"data": ALL, "tiep": cursor})
+    with Chaos(serve(answer)) as server, pytest.raises(Broken, match="con trỏ"):
+        walk(rest_source(server.url, paging=CURSOR))
+
+
+@pytest.mark.parametrize(
+    "data", [{"loi": "sai"}, {"data": None}, {"data": {"a": 1}}, [], "x", 5, None]
+)
+def test_an_answer_without_rows_is_broken_not_empty(data: Any) -> None:
+    with Chaos(serve(Answer(data))) as server, pytest.raises(Broken, match="danh sách dòng"):
+        walk(rest_source(server.url, paging=CURSOR))
+
+
+def test_a_page_with_too_many_rows_is_broken() -> None:
+    options = Lined({"max_rows": 20})
+    with Chaos(serve(Answer({"data": ALL}))) as server, pytest.raises(Broken, match="25 dòng"):
+        walk(rest_source(server.url, options=options))
+
+
+# -- fault 16: rows moved between pages ----------------------------------------------------------
+
+
+def test_rows_that_moved_between_pages_make_the_walk_incomplete_and_move_no_watermark() -> None:
+    def moving(request: Request) -> Answer:
+        number = int(request.query["page"])
+        rows = ALL if number == 1 else [ALL[-1], *ALL[:-1]]  # one moved to the front meanwhile
+        return Answer({"data": rows[(number - 1) * 10 : number * 10], "tong": 25})
+
+    paging = Lined({**PAGE, "total_path": "tong"})
+    options = Lined({"since_param": "tu", "since_field": "capNhat"})
+    with Chaos(moving) as server:
+        source = rest_source(server.url, paging=paging, options=options)
+        got: list[Batch] = []
+        with IO(source, now=lambda: NOW, env={}) as io, pytest.raises(Transient, match="25 dòng"):
+            got.extend(rest.poll(source, None, io))
+        with IO(source, now=lambda: NOW, env={}) as io:
+            poll = rest.poll(source, None, io)
+            got = [next(poll) for _ in range(3)]
+        assert [batch.cursor for batch in got] == [None, None, None]
+
+
+# -- 8-12, 15: the change time -------------------------------------------------------------------
+
+CHANGES = Lined({"since_param": "tu", "since_field": "capNhat"})
+
+
+def test_the_watermark_is_the_newest_change_as_the_source_wrote_it_whatever_the_order() -> None:
+    rows = [ALL[3], ALL[24], ALL[7]]
+    with Chaos(serve(Answer({"data": rows}))) as server:
+        batches = walk(rest_source(server.url, options=CHANGES))
+    assert batches[-1].cursor == "2024-03-05T08:00:24.000024+07:00"
+
+
+def test_the_watermark_never_moves_backwards_and_equal_rows_are_asked_for_again() -> None:
+    since = ALL[20]["capNhat"]
+    with Chaos(serve(Answer({"data": [ALL[3], ALL[20]]}))) as server:
+        batches = walk(rest_source(server.url, options=CHANGES), since)
+        assert server.requests[0].query["tu"] == since
+    assert keys(batches) == ["A3", "A20"]
+    assert all(batch.cursor in (None, since) for batch in batches)
+
+
+def test_lag_reads_again_behind_the_watermark() -> None:
+    with Chaos(serve(Answer({"data": []}))) as server:
+        walk(rest_source(server.url, options=CHANGES, lag="1h"), "2024-03-05T08:00:00+07:00")
+        assert server.requests[0].query["tu"] == "2024-03-05T00:00:00+00:00"
+
+
+def test_a_change_time_far_ahead_does_not_carry_the_watermark_away() -> None:
+    rows = [ALL[3], dossier("X", capNhat="2999-01-01T00:00:00+07:00")]
+    with Chaos(serve(Answer({"data": rows}))) as server:
+        batches = walk(rest_source(server.url, options=CHANGES))
+    assert batches[-1].cursor == ALL[3]["capNhat"]
+
+
+def test_a_row_without_a_change_time_is_given_and_moves_no_watermark() -> None:
+    entries = [ALL[3], dossier("X", capNhat=None), dossier("Y", capNhat="rác"), 5]
+    with Chaos(serve(Answer({"data": entries}))) as server:
+        batches = walk(rest_source(server.url, options=CHANGES))
+    assert [len(batch.rows) for batch in batches] == [4, 0]
+    assert batches[-1].cursor == ALL[3]["capNhat"]
+
+
+@pytest.mark.parametrize("since", ["2999-01-01T00:00:00+07:00", "rác", "", "{}"])
+def test_a_watermark_in_the_far_future_or_corrupt_is_reported_and_reads_nothing(since: str) -> None:
+    with Chaos(serve(Answer({"data": ALL}))) as server, pytest.raises(Broken, match="mốc đã lưu"):
+        walk(rest_source(server.url, options=CHANGES), since)
+    assert server.requests == []
+
+
+def test_a_whole_answer_is_one_batch_that_says_so() -> None:
+    paging = Lined({**PAGE, "total_path": "tong"})
+    with Chaos(numbered) as server:
+        [batch] = walk(rest_source(server.url, paging=paging, options=Lined({"whole": True})))
+    assert batch.whole and len(batch.rows) == 25
