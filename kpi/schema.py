@@ -136,6 +136,8 @@ poll_run = _table(
     rowid=True,
 )
 sa.Index("poll_run_source", poll_run.c.source, poll_run.c.run)
+# no slot is polled twice, whoever schedules; polls by hand have no slot
+sa.Index("poll_run_slot", poll_run.c.source, poll_run.c.slot, unique=True)
 rejection = _table(
     "rejection",
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -146,10 +148,30 @@ rejection = _table(
     _need("fields"),
     _need("hash"),
     _need("at", Int),
+    sa.Column("rule", Text, nullable=False, server_default=""),
     rowid=True,
 )
 sa.Index("rejection_source", rejection.c.source, rejection.c.id)
 sa.Index("rejection_known", rejection.c.source, rejection.c.hash)
+
+lease = _table(
+    "lease", _key("name"), _need("holder"), _need("fence", Int), _need("expires_at", Int)
+)
+
+# --- where the org units lie ------------------------------------------------------------------
+map_layer = _table(
+    "map_layer",
+    _key("layer"),
+    _need("level"),
+    _need("name"),
+    _maybe("valid_from", Int),
+    _maybe("valid_to", Int),
+    _need("source"),
+    _need("licence"),
+    _need("imported_at", Int),
+    _need("hash"),
+    _need("features"),
+)
 
 # --- what the sources said --------------------------------------------------------------------
 RECORD = (
