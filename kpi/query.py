@@ -11,6 +11,7 @@ from ioc.period import Period
 from ioc.principal import Principal
 from kpi import judging, series
 from kpi.answer import Answer, Snapshot
+from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
 from kpi.polls import rejections, runs, sources
 from kpi.registers import indicators, org_units, targets
@@ -19,8 +20,11 @@ from kpi.store import KpiStore
 
 __all__ = [
     "ROOT",
+    "Layer",
     "UnknownFilter",
+    "features",
     "indicators",
+    "layers",
     "org_units",
     "rejections",
     "runs",
