@@ -13,6 +13,8 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 SANDBOX = "IOC_WITH_SANDBOX"
+SYSTEMS = ("public_services", "field_reports")  # those of the sample province that have a port
 WORKERS, THREADS, GRACEFUL = 2, 128, 3
 
 INDEX = """<!DOCTYPE html>
@@ -115,6 +118,7 @@ def load_sources(settings: Settings) -> Any:
         "IOC_PUBLIC_SERVICES_URL": f"http://127.0.0.1:{settings.sandbox_port}",
         "IOC_PUBLIC_SERVICES_CLIENT_ID": CLIENT_ID,
         "IOC_PUBLIC_SERVICES_CLIENT_SECRET": CLIENT_SECRET,
+        "IOC_FIELD_REPORTS_URL": f"http://127.0.0.1:{settings.sandbox_port + 2}",
         "IOC_STAFF_FOLDER": str((settings.data / "sandbox" / "staff").absolute()),
     }
     for name, value in sample.items():
@@ -252,6 +256,7 @@ def sandbox(settings: Settings, arguments: argparse.Namespace) -> int:
     """Serve the sample province on loopback ports, or stop one system of a running one."""
     if arguments.action:
         path = {"stop": "/control/dung", "start": "/control/chay"}[arguments.action]
+        path += f"?heThong={arguments.system or SYSTEMS[0]}"
         answer = ask(
             "127.0.0.1", settings.sandbox_port + 1, path, "POST", **{"X-Sandbox-Control": "1"}
         )
@@ -291,11 +296,27 @@ def export(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def import_boundaries(settings: Settings, asked: argparse.Namespace) -> int:
+    """Read a file of boundaries into the store, sentence by sentence; refused as a whole."""
+    from kpi.boundaries import Vintage, import_boundaries
+
+    vintage = Vintage(**{spec.name: getattr(asked, spec.name) for spec in fields(Vintage)})
+    how = {name: getattr(asked, name) for name in ("code_field", "name_field", "crs", "table")}
+    store = open_store(settings, migrate=True)
+    for said in import_boundaries(
+        store, asked.file, vintage, dry_run=asked.dry_run, encoding=asked.encoding, **how
+    ):
+        print(said)
+    return 0
+
+
 def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Everything on one machine: sample province, poller and web, until told to stop."""
-    real = _is_given("IOC_PUBLIC_SERVICES_URL")
-    ports = [settings.port] + ([] if real else [settings.sandbox_port, settings.sandbox_port + 1])
-    for port in ports:
+    real = any(_is_given(f"IOC_{system.upper()}_URL") for system in SYSTEMS)
+    if real and settings.clock:
+        raise IocError("IOC_CLOCK chỉ dùng với tỉnh mẫu: số thật không có giờ giả")
+    sample = range(settings.sandbox_port, settings.sandbox_port + 1 + len(SYSTEMS))
+    for port in (settings.port, *(() if real else sample)):
         check_free(settings.host, port)
 
     def prepare() -> None:
@@ -324,6 +345,7 @@ COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] =
     "check": (check, "kiểm tra cấu hình"),
     "rebuild": (rebuild, "dựng lại mọi số liệu từ các bản ghi đã lưu"),
     "export": (export, "xuất CSV ra màn hình"),
+    "import-boundaries": (import_boundaries, "nhập ranh giới từ GeoJSON, Shapefile, GeoPackage"),
 }
 
 
@@ -336,10 +358,36 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parsers["poll"].add_argument("--once", action="store_true", help="một lần rồi thôi")
     parsers["poll"].add_argument("--dry-run", action="store_true", help="chỉ in, không ghi")
     parsers["sandbox"].add_argument("action", nargs="?", choices=("stop", "start"))
-    parsers["sandbox"].add_argument("system", nargs="?", choices=("public_services",))
+    parsers["sandbox"].add_argument("system", nargs="?", choices=SYSTEMS)
     parsers["export"].add_argument("question", help="standings, values, targets, …")
     parsers["export"].add_argument("filter", nargs="*", help="bộ lọc, ví dụ org_unit=area-qb")
+    _boundary_arguments(parsers["import-boundaries"])
     return parser.parse_args(given)
+
+
+def _boundary_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help=".geojson, .shp, .zip (Shapefile) hoặc .gpkg")
+    parser.add_argument("--level", required=True, choices=("area", "district", "commune"))
+    day = date.fromisoformat
+    parser.add_argument("--date", required=True, type=day, dest="on", help="ngày của số liệu")
+    parser.add_argument("--source", required=True, help="cơ quan hoặc nơi phát hành")
+    parser.add_argument("--licence", required=True, help="giấy phép sử dụng")
+    texts = {
+        "layer": "mã lớp; để trống: cấp và ngày hiệu lực",
+        "name": "tên hiện trên bản đồ",
+        "code-field": "cột chứa mã đơn vị; để trống: code",
+        "name-field": "cột chứa tên đơn vị; để trống: name",
+        "crs": "hệ tọa độ, thay điều tệp ghi: EPSG:9211, 106-00, VN-2000 / TM-3 106-00",
+        "table": "bảng trong GeoPackage",
+        "encoding": "bảng mã chữ của Shapefile",
+    }
+    for name, what in texts.items():
+        parser.add_argument(f"--{name}", default="", help=what)
+    parser.add_argument("--valid-from", type=day, help="ngày đầu có hiệu lực")
+    parser.add_argument("--valid-to", type=day, help="ngày cuối còn hiệu lực")
+    parser.add_argument("--partial", action="store_true", help="bỏ qua hình và đơn vị không khớp")
+    parser.add_argument("--force", action="store_true", help="nhận cả khi diện tích, vị trí lệch")
+    parser.add_argument("--dry-run", action="store_true", help="chỉ kiểm tra, không ghi")
 
 
 def main(given: list[str] | None = None) -> int:

@@ -108,6 +108,8 @@ def _check_options(source: Source, fault: Any) -> None:
             re.compile(pattern)
         except (re.error, TypeError):
             fault("options", f"mẫu chữ không hợp lệ: {pattern!r}")
+    for name, message in getattr(KINDS[source.kind], "faults", lambda _: ())(source):
+        fault(name, message)
     for name in source.formats:
         if name not in ("instant", "zone"):
             fault("formats", f"không có {name!r}; chỉ có instant, zone")
@@ -120,7 +122,7 @@ def _check_address(source: Source, env: Mapping[str, str], fault: Any) -> None:
     for name, address in addresses:
         try:
             text = expand(address, env)
-            if source.kind == "rest":
+            if source.kind in ("open311", "rest"):
                 origin_of(text)
         except (Broken, NeedsCredentials) as error:
             fault(name, str(error))

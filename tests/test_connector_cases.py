@@ -28,7 +28,7 @@ from tests.chaos import Answer, Chaos, serve
 
 CASES = Path(__file__).with_name("cases")
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
-PACKAGED_OF = {"rest": "public_services", "sheet": "staff"}
+PACKAGED_OF = {"open311": "field_reports", "rest": "public_services", "sheet": "staff"}
 COLUMNS = ["item", "position", "org_unit", "opened_at", "due_at", "closed_at", "changed_at"]
 COLUMNS += [
     "place",
@@ -36,6 +36,8 @@ COLUMNS += [
     "category",
     "channel",
     "result",
+    "lat",
+    "lon",
     "element",
     "period",
     "value",

@@ -1,7 +1,7 @@
-"""One module per kind of sector system, each with one function ``poll`` and its ``OPTIONS``."""
+"""One module per kind of sector system: ``poll``, its ``OPTIONS`` and what it finds at fault."""
 
 from types import ModuleType
 
-from connectors.kinds import rest, sheet
+from connectors.kinds import open311, rest, sheet
 
-KINDS: dict[str, ModuleType] = {"rest": rest, "sheet": sheet}
+KINDS: dict[str, ModuleType] = {"open311": open311, "rest": rest, "sheet": sheet}

@@ -3,8 +3,11 @@
     first_port       the one-stop portal (connectors.sandbox.portal), source ``public_services``
     first_port + 1   control: GET /healthz, and POST (with header ``X-Sandbox-Control: 1``)
         /control/bien-dong?so=5&coQuan=19207   dossiers filed and answered at this instant
+        /control/phan-anh?so=5&coQuan=19207    field reports filed at this instant in a commune
         /control/dinh-chinh                    a corrected re-issue of the latest staff workbook
-        /control/dung, /control/chay           stop and start the portal: a source that dies
+        /control/dung, /control/chay           stop and start a system: a source that dies
+                                               (?heThong=field_reports; the portal by default)
+    first_port + 2   field reports (connectors.sandbox.field_desk), source ``field_reports``
     folder           the staff workbooks (connectors.sandbox.staff), source ``staff``
 The reader's credentials are the sample values ``portal.CLIENT_ID`` and ``CLIENT_SECRET``, or what
 IOC_PUBLIC_SERVICES_CLIENT_ID and _CLIENT_SECRET say.
@@ -16,8 +19,8 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +31,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connectors.sandbox import lived
+from connectors.sandbox.field_desk import FieldReports
 from connectors.sandbox.journal import SLOT, Journal, sequence
 from connectors.sandbox.mark import SAMPLE, marked
 from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET, Portal
 from connectors.sandbox.province import Province
 from connectors.sandbox.staff import MARKER, StaffReports, check_folder
+from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.orgunits import OrgUnits
 
@@ -83,7 +88,7 @@ class Door:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the sandbox's: two servers share its process."""
+        """Signals are the sandbox's: its servers share one process."""
         yield
 
 
@@ -105,13 +110,15 @@ class Sandbox:
         correct_every: float = CORRECT_EVERY,
     ) -> None:
         check_folder(folder)
-        self.now = now or (lambda: datetime.now(UTC))
+        self.now = now or right_now
         self.correct_every = correct_every
         self._marker = folder / MARKER
         self._past = lived.read(self._marker)
         self._begin = lived.begin(self._past, sequence(self.now()), lead=8 * SLOT)
         province = Province(OrgUnits.load(), seed, scale)
-        self.journal = Journal(province, self.now, [*self._past, (self._begin, lived.FOR_EVER)])
+        stretches = [*self._past, (self._begin, lived.FOR_EVER)]
+        self.journal = Journal(province, self.now, stretches)
+        self.field_reports = FieldReports(province, self.now, stretches)
         self.staff = StaffReports(province, folder)
         self.reports: int | None = None  # files in the folder, None until they are there
         portal = Portal(
@@ -123,11 +130,14 @@ class Sandbox:
         )
         self.portal = Door(portal.app(), first_port)
         self.control = Door(self._control(), first_port + 1 if first_port else 0)
+        self.field = Door(self.field_reports.app(), first_port + 2 if first_port else 0)
+        self.systems = {"public_services": self.portal, "field_reports": self.field}
 
     async def live(self, stop: asyncio.Event, ready: Callable[["Sandbox"], None]) -> None:
         """Serve until told to stop."""
-        await self.portal.open()
-        await self.control.open()
+        doors = (*self.systems.values(), self.control)
+        for door in doors:
+            await door.open()
         tending = asyncio.create_task(self._tend())
         ready(self)
         waiting = asyncio.create_task(stop.wait())
@@ -138,8 +148,8 @@ class Sandbox:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await tending  # what broke the folder is raised here
-            await self.portal.close()
-            await self.control.close()
+            for door in doors:
+                await door.close()
 
     async def _tend(self) -> None:
         """Write the workbooks, then keep the folder alive."""
@@ -167,29 +177,27 @@ class Sandbox:
         routes = [
             Route("/healthz", self._health),
             Route("/control/bien-dong", self._ask, **post),
+            Route("/control/phan-anh", self._report, **post),
             Route("/control/dinh-chinh", self._correct, **post),
-            Route("/control/dung", self._stop_portal, **post),
-            Route("/control/chay", self._start_portal, **post),
+            Route("/control/dung", self._stop, **post),
+            Route("/control/chay", self._start, **post),
         ]
         return marked(Starlette(routes=routes))
 
     async def _health(self, _: Request) -> Response:
-        ready = self.reports is not None and self.portal.is_open
+        ready = self.reports is not None and all(door.is_open for door in self.systems.values())
         state = "sẵn sàng" if ready else "đang chuẩn bị"
         body = {"ghiChu": SAMPLE, "trangThai": state, "soBaoCao": self.reports or 0}
-        return JSONResponse(body | {"congMotCua": self.portal.is_open}, 200 if ready else 503)
+        return JSONResponse(body | self._open(), 200 if ready else 503)
+
+    def _open(self) -> dict[str, bool]:
+        return {"congMotCua": self.portal.is_open, "phanAnh": self.field.is_open}
 
     async def _ask(self, request: Request) -> Response:
-        if refused := _refused(request):
-            return refused
-        count = request.query_params.get("so", "1")
-        if not (count.isascii() and count.isdigit() and 1 <= int(count[:6]) <= 1000):
-            return JSONResponse({"ghiChu": SAMPLE, "thongBao": "so: từ 1 đến 1000"}, 400)
-        org_unit = request.query_params.get("coQuan", "")
-        if not org_unit.isalnum():
-            org_unit = ""
-        keys = await asyncio.to_thread(self.journal.ask, int(count), org_unit or None)
-        return JSONResponse({"ghiChu": SAMPLE, "maHoSo": keys})
+        return await _asked(request, "maHoSo", self.journal.ask)
+
+    async def _report(self, request: Request) -> Response:
+        return await _asked(request, "maPhanAnh", self.field_reports.ask)
 
     async def _correct(self, request: Request) -> Response:
         if refused := _refused(request):
@@ -199,15 +207,35 @@ class Sandbox:
         name = await asyncio.to_thread(self.staff.correct, self.now())
         return JSONResponse({"ghiChu": SAMPLE, "tep": name})
 
-    async def _stop_portal(self, request: Request) -> Response:
-        if not (refused := _refused(request)):
-            await self.portal.close()
-        return refused or JSONResponse({"ghiChu": SAMPLE, "congMotCua": self.portal.is_open})
+    async def _stop(self, request: Request) -> Response:
+        return await self._turn(request, Door.close)
 
-    async def _start_portal(self, request: Request) -> Response:
-        if not (refused := _refused(request)):
-            await self.portal.open()
-        return refused or JSONResponse({"ghiChu": SAMPLE, "congMotCua": self.portal.is_open})
+    async def _start(self, request: Request) -> Response:
+        return await self._turn(request, Door.open)
+
+    async def _turn(self, request: Request, turn: Callable[[Door], Awaitable[None]]) -> Response:
+        if refused := _refused(request):
+            return refused
+        door = self.systems.get(request.query_params.get("heThong", "public_services"))
+        if door is None:
+            known = ", ".join(self.systems)
+            return JSONResponse({"ghiChu": SAMPLE, "thongBao": f"heThong: {known}"}, 400)
+        await turn(door)
+        return JSONResponse({"ghiChu": SAMPLE} | self._open())
+
+
+async def _asked(
+    request: Request, name: str, ask: Callable[[int, str | None], list[Any]]
+) -> Response:
+    """Let ``so`` things happen now, at ``coQuan`` where it is named; answers with their keys."""
+    if refused := _refused(request):
+        return refused
+    count = request.query_params.get("so", "1")
+    if not (count.isascii() and count.isdigit() and 1 <= int(count[:6]) <= 1000):
+        return JSONResponse({"ghiChu": SAMPLE, "thongBao": "so: từ 1 đến 1000"}, 400)
+    org_unit = request.query_params.get("coQuan", "")
+    keys = await asyncio.to_thread(ask, int(count), org_unit if org_unit.isalnum() else None)
+    return JSONResponse({"ghiChu": SAMPLE, name: keys})
 
 
 def _refused(request: Request) -> Response | None:
