@@ -10,6 +10,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ioc import clock
 from ioc.config import secret
 from ioc.errors import ConfigError, Fault, NeedsCredentials
 
@@ -74,6 +75,12 @@ class Settings:
     sandbox_seed: int = field(default=450, metadata=_about("Seed of the synthetic province"))
     sandbox_port: int = field(
         default=8060, metadata=_about("First port of the synthetic systems, one each from here")
+    )
+    clock: str = field(
+        default="",
+        metadata=_about(
+            "Rehearsal with the sample: `12@2026-11-24T14:00:00Z` runs 12 times as fast"
+        ),
     )
 
     @classmethod
@@ -165,6 +172,11 @@ def _scale(text: str) -> float:
     if not 0 < scale <= 10:
         raise ValueError(f"{text!r} không phải số lớn hơn 0 và không quá 10 (viết 0.2)")
     return scale
+
+
+def _clock(text: str) -> str:
+    clock.rate(text)
+    return text.strip()
 
 
 def _auth(text: str) -> str:
@@ -259,4 +271,5 @@ _READERS: dict[str, Any] = {
     "sandbox_scale": _scale,
     "sandbox_seed": _whole,
     "sandbox_port": _port,
+    "clock": _clock,
 }

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ioc.clock import right_now
 from ioc.period import day_start, minute_start, week_start
 from kpi.schema import FAR, instant_of, micros
 from kpi.store import KpiStore
@@ -193,7 +194,7 @@ def take_snapshot(
     store: KpiStore, connection: Connection, now: datetime | None, as_of: datetime | None
 ) -> Snapshot:
     """What is known at ``as_of`` (or now): versions, boundaries and the state of each source."""
-    now = now or datetime.now(UTC)
+    now = now or right_now()
     clock = as_of or now
     at = micros(clock)
     last_seal = 0

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ioc.clock import right_now
 from ioc.principal import Principal
 from kpi import pace
 from kpi.answer import Answer, Snapshot
@@ -37,7 +38,7 @@ def sources(
     ``every``, ``late_after`` and ``stale_after`` are seconds; ``next_run_at`` is the start of
     the last run plus ``every``; ``records`` counts what is stored, ``rejected`` all rejections.
     """
-    clock = now or datetime.now(UTC)
+    clock = now or right_now()
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         found = snapshot.connection.execute(

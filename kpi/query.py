@@ -5,8 +5,9 @@ computed after summing; NaN (None in a stream) is unknown, never 0; instants are
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
+from ioc.clock import right_now
 from ioc.period import Period
 from ioc.principal import Principal
 from kpi import judging, series
@@ -16,6 +17,7 @@ from kpi.judging import local_date
 from kpi.polls import rejections, runs, sources
 from kpi.registers import indicators, org_units, targets
 from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
+from kpi.search import search
 from kpi.store import KpiStore
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "org_units",
     "rejections",
     "runs",
+    "search",
     "sources",
     "standings",
     "targets",
@@ -63,7 +66,7 @@ def standings(
 
     Source: table ``standing``, or as of an instant the versions in ``rollup``.
     """
-    clock = as_of or now or datetime.now(UTC)
+    clock = as_of or now or right_now()
     day = on or local_date(clock)
     chosen = [
         target
@@ -110,7 +113,7 @@ def values(
     Source: table ``rollup`` (days: ``observation``), written by kpi.rollup.
     """
     periods = periods_of(grain, first, last)
-    day = on or min(periods[-1].end, local_date(as_of or now or datetime.now(UTC)))
+    day = on or min(periods[-1].end, local_date(as_of or now or right_now()))
     units = units_of(store, who, org_units, level, day)
     chosen = pick(store.catalogue.indicators, indicators, "chỉ số")
 

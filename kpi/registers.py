@@ -1,8 +1,9 @@
 """The registers: targets with their sentences, indicators with their definitions, org units."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
+from ioc.clock import right_now
 from ioc.principal import Principal
 from kpi.answer import Answer
 from kpi.judging import local_date
@@ -34,7 +35,7 @@ def targets(
     now: datetime | None = None,
 ) -> Answer:
     """The plan's targets with their exact sentences, and the owner valid on the date."""
-    day = on or local_date(now or datetime.now(UTC))
+    day = on or local_date(now or right_now())
     catalogue = store.catalogue
 
     def joined(items: Iterable[object]) -> str:
@@ -82,7 +83,7 @@ def indicators(
     now: datetime | None = None,
 ) -> Answer:
     """The indicators with their definitions; ``source`` is empty where none is configured."""
-    day = on or local_date(now or datetime.now(UTC))
+    day = on or local_date(now or right_now())
     catalogue = store.catalogue
     rows = []
     for i in pick(catalogue.indicators, indicators, "chỉ số"):
@@ -123,7 +124,7 @@ def org_units(
     now: datetime | None = None,
 ) -> Answer:
     """The org units in scope; with ``on`` those open on that date, else of all epochs."""
-    day = on or local_date(now or datetime.now(UTC))
+    day = on or local_date(now or right_now())
     tree = store.orgunits
     chosen = [
         unit

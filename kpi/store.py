@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 
+from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.orgunits import OrgUnits
 from ioc.period import day_number, minute_start
@@ -147,7 +148,7 @@ class KpiStore:
         again in the same transaction: a new element must not show zeros for its past.
         """
         with self.write() as connection:
-            recounted = _publish(self, connection, now or datetime.now(UTC))
+            recounted = _publish(self, connection, now or right_now())
             if recounted and connection.scalar(sa.text("SELECT 1 FROM rollup LIMIT 1")):
                 from kpi.rebuild import replay_all
 

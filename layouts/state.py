@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import pandas as pd
 from flask import current_app, g, has_request_context
 
+from ioc.clock import right_now
 from ioc.period import LOCAL
 from ioc.principal import Principal
 from kpi import query
@@ -57,9 +58,9 @@ def who() -> Principal:
 def now() -> datetime:
     """The instant of this answer; one per request, so that its clocks agree."""
     if not has_request_context():
-        return datetime.now(UTC)
+        return right_now()
     if "now" not in g:
-        g.now = datetime.now(UTC)
+        g.now = right_now()
     return g.now
 
 

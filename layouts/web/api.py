@@ -7,13 +7,14 @@ ever; the side-car says how many rows they hold and what their hash is.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
 import orjson
 from flask import Flask, Response, g, request
 
+from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.period import LOCAL
 from ioc.principal import Principal
@@ -30,7 +31,7 @@ def install(server: Flask, store: Any, cache: Any) -> None:
 
     @server.get(f"{ROOT}/<question>.<any(json, csv):kind>")
     def answer(question: str, kind: str) -> Response:
-        now, who = datetime.now(UTC), g.principal
+        now, who = right_now(), g.principal
         asked = read(question, once(request.args.lists()), store, now)
         exports = bool({"download", "manifest"} & asked.filters.keys())
         fleeting = asked.arguments.get("as_of", now) == now  # none given, or the date of today
@@ -54,7 +55,7 @@ def install(server: Flask, store: Any, cache: Any) -> None:
 def export(store: Any, question: str, given: Mapping[str, str]) -> Iterator[bytes]:
     """The CSV of one question, as its address gives it to whoever sits at this machine."""
     try:
-        asked = read(question, given, store, datetime.now(UTC))
+        asked = read(question, given, store, right_now())
         yield from _file(_answer(store, Principal.local_admin(), asked), asked, "csv")
     except Problem as problem:
         raise IocError(problem.detail) from problem
@@ -68,7 +69,12 @@ def _answer(store: Any, who: Principal, asked: Asked) -> Any:
 def _json(store: Any, who: Principal, asked: Asked, cache: Any) -> Response:
     key = ""
     if asked.question in TIMELESS:
-        key = repr((asked.address("json"), who.scope, store.version(), datetime.now(LOCAL).date()))
+        key = repr((
+            asked.address("json"),
+            who.scope,
+            store.version(),
+            right_now().astimezone(LOCAL).date(),
+        ))
         if kept := cache.get(key):
             return Response(kept["body"], headers=kept["headers"], mimetype="application/json")
     answer = _answer(store, who, asked)

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from flask import Flask, Response
 
+from ioc.clock import right_now
 from ioc.period import LOCAL
 from ioc.principal import Principal
 from kpi import query
@@ -21,11 +22,11 @@ LONGEST = timedelta(seconds=900)
 def install(server: Flask, store: Any, watch: Watch) -> None:
     """Serve ``/healthz`` and ``/readyz``. They say nothing about figures or org units."""
     seen = {"figures": False}
-    started = datetime.now(UTC)
+    started = right_now()
 
     @server.get("/healthz")
     def healthz() -> Response:
-        missed = late_polls(store, started, datetime.now(UTC))
+        missed = late_polls(store, started, right_now())
         return _json(
             {
                 "instance": os.environ.get("IOC_INSTANCE", ""),
@@ -33,7 +34,7 @@ def install(server: Flask, store: Any, watch: Watch) -> None:
                 "version": store.version(),
                 "missed": missed,
                 "streams": watch.streams,
-                "at": datetime.now(LOCAL).isoformat(timespec="seconds"),
+                "at": right_now().astimezone(LOCAL).isoformat(timespec="seconds"),
             },
             503 if missed else 200,
         )

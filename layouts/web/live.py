@@ -9,7 +9,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from threading import Condition, Thread
@@ -18,6 +17,7 @@ from typing import Any
 import orjson
 from flask import Flask, Response, request
 
+from ioc.clock import right_now
 from layouts.web.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def stream(watch: Watch, hello: State, beat: float = BEAT) -> Iterator[bytes]:
                 version = state["version"]
                 yield _event("version", state)
             elif watch.readable and watch.state is not None:
-                yield _event("beat", {"at": datetime.now(UTC).isoformat(timespec="seconds")})
+                yield _event("beat", {"at": right_now().isoformat(timespec="seconds")})
             else:
                 yield b":\n\n"  # notices a screen that has gone
             state = watch.wait(version, beat)
