@@ -28,6 +28,11 @@ AT_RISK = "#FFD23F"
 MISSED = "#F55E36"
 FIGURE = "#8B959F"  # bars and lines of figures: grey, whatever the status
 SURFACES = {"at_risk": "#3A3A36", "missed": "#45342E"}  # panels of tiles that need a look
+# map classes, worst to best: lightness falls in one direction (grey print), hue turns at the line
+MAP = {"far": "#FFB093", "mid": "#E67845", "near": "#AD5C38", "met": "#194F8A"}
+MAP_SHARES = {"q1": "#4B545D", "q2": "#6B7680", "q3": "#98A2AB", "q4": "#CDD3D8"}
+MAP_LIGHT = {"far": "#8C1D18", "mid": "#C9542C", "near": "#E79D7B", "met": "#C9E1F8"}
+MAP_SHARES_LIGHT = {"q1": "#DDE1E5", "q2": "#B9C0C7", "q3": "#8A949D", "q4": "#4B545D"}
 
 # system fonts with full Vietnamese; DejaVu is wide, its condensed cut is as wide as the others
 FONT = '"Noto Sans", "Segoe UI", Inter, "DejaVu Sans Condensed", "DejaVu Sans", sans-serif'
@@ -106,6 +111,7 @@ def css() -> str:
         "at-risk": AT_RISK, "missed": MISSED, "surface-at-risk": SURFACES["at_risk"],
         "surface-missed": SURFACES["missed"], "font": FONT,
     }  # fmt: skip
+    plain |= {f"map-{name}": colour for name, colour in (MAP | MAP_SHARES).items()}
     marks = STATUS | FRESHNESS | {name: mark for name, mark in OUTCOME.items() if name}
     shapes = sorted({mark.shape for mark in marks.values()})
     root = "\n".join(f"  --{name}: {value};" for name, value in plain.items())
