@@ -8,7 +8,10 @@ from ioc.model import Level
 from kpi.declared import Form
 
 AT = ("opened_at", "closed_at")
-WHERE = ("state", "category", "channel", "result")
+FIELDS = ("state", "category", "channel", "result")
+DEADLINE = ("met", "missed")
+"""How a closed record stands to its due date as it is now: an extension moves it."""
+WHERE = (*FIELDS, "deadline")
 OVER_TIME = ("sum", "last", "distinct")
 OVER_UNITS = ("sum", "distinct")
 SERVES = ("department", "district", "commune")
@@ -76,7 +79,7 @@ def read_element(name: str, form: Form) -> Element:
     for key in ("at", "where", "distinct"):
         if reading and form.has(key):
             form.fault(f"số liệu do nguồn khai báo không có mục “{key}”", key)
-    distinct = form.choice("distinct", WHERE) if form.has("distinct") else None
+    distinct = form.choice("distinct", FIELDS) if form.has("distinct") else None
     element = Element(
         id=name,
         name=form.text("name"),
@@ -117,7 +120,10 @@ def _read_where(form: Form) -> dict[str, tuple[str, ...]]:
     for key in where.data:
         if key not in WHERE:
             where.fault(f"không lọc được theo {key!r}; chỉ nhận {', '.join(WHERE)}", key)
-    return {key: where.texts(key) for key in WHERE if key in where.data}
+    found = {key: where.texts(key) for key in WHERE if key in where.data}
+    if strange := set(found.get("deadline", ())) - set(DEADLINE):
+        where.fault(f"deadline chỉ nhận met, missed, không phải {', '.join(strange)}", "deadline")
+    return found
 
 
 def read_indicator(name: str, form: Form, sector: str) -> Indicator:

@@ -10,7 +10,8 @@ from kpi.schema import RECORD
 
 RECORD_COLUMNS = ("source", "key", *(name for name, _, _ in RECORD))
 _SIDE = (
-    "kind, org_unit, org_unit_done, opened_day, closed_day, state, category, channel, result, place"
+    "kind, org_unit, org_unit_done, opened_day, closed_day, state, category, channel, result,"
+    " place, due_at, closed_at"
 )
 _ALL = ", ".join(RECORD_COLUMNS)
 

@@ -12,7 +12,8 @@ from kpi.catalogue import Catalogue
 
 _SIDE = (
     "kind TEXT, org_unit TEXT, org_unit_done TEXT, opened_day BIGINT, closed_day BIGINT,"
-    " state TEXT, category TEXT, channel TEXT, result TEXT, place TEXT"
+    " state TEXT, category TEXT, channel TEXT, result TEXT, place TEXT, due_at BIGINT,"
+    " closed_at BIGINT"
 )
 _DECLARED = {
     "t_in": "source TEXT, key TEXT, kind TEXT, code TEXT, org_unit TEXT, org_unit_done TEXT,"
@@ -21,7 +22,7 @@ _DECLARED = {
     " quantity DOUBLE PRECISION, lat DOUBLE PRECISION, lon DOUBLE PRECISION, changed_at BIGINT,"
     " hash TEXT, run BIGINT",
     "t_rejection": "source TEXT, run BIGINT, position TEXT, reason TEXT, fields TEXT, hash TEXT,"
-    " at BIGINT",
+    " at BIGINT, rule TEXT",
     "t_gone": "source TEXT, key TEXT",
     "t_side": "sign INTEGER, " + _SIDE,
     "t_touch": "at TEXT, kind TEXT, org_unit TEXT, day BIGINT",

@@ -33,9 +33,16 @@ def serves_sql(element: Element, unit: str) -> str:
     return condition
 
 
+def _field(name: str, alias: str) -> str:
+    if name != "deadline":
+        return f"{alias}.{name}"
+    late = f"{alias}.closed_at > {alias}.due_at"  # neither, where one of them is missing
+    return f"CASE WHEN {late} THEN 'missed' WHEN NOT {late} THEN 'met' END"
+
+
 def _where(element: Element, alias: str) -> str:
     parts = [
-        f"{alias}.{field} IN ({', '.join(text(value) for value in values)})"
+        f"{_field(field, alias)} IN ({', '.join(text(value) for value in values)})"
         for field, values in element.where.items()
     ]
     return " AND ".join([f"{alias}.kind = {text(str(element.count))}", *parts])
@@ -84,10 +91,11 @@ def touch_sql(catalogue: Catalogue) -> list[str]:
             if element.count and not element.distinct and element.at == at
             for field in element.where
         })
-        by = ", ".join(("kind", org_unit, day, *told))
+        key = f"kind, {org_unit}, {day}"
+        by = ", ".join((key, *(_field(field, "t_side") for field in told)))
         statements.append(
             f"INSERT INTO t_touch (at, kind, org_unit, day) SELECT DISTINCT {text(at)}, kind,"
-            f" {org_unit}, {day} FROM (SELECT {by} FROM t_side WHERE {day} IS NOT NULL"
+            f" {org_unit}, {day} FROM (SELECT {key} FROM t_side WHERE {day} IS NOT NULL"
             f" GROUP BY {by} HAVING SUM(sign) <> 0) AS moved"
         )
     return statements

@@ -175,7 +175,7 @@ class Oracle:
             unit = case.org_unit if element.at == "opened_at" else case.done
             if record.kind != element.count or instant is None or unit is None:
                 continue
-            if any(getattr(record, name) not in allowed for name, allowed in element.where.items()):
+            if any(_told(record, name) not in allowed for name, allowed in element.where.items()):
                 continue
             if element.serves and self.orgunits[unit].level not in element.serves:
                 continue
@@ -315,3 +315,12 @@ class Oracle:
 def _end(month: int) -> date:
     following = date((month + 1) // 12, (month + 1) % 12 + 1, 1)
     return date_of(day_number(following) - 1)
+
+
+def _told(record: Record, name: str) -> str | None:
+    """A field that ``where`` may name."""
+    if name != "deadline":
+        return getattr(record, name)
+    if record.closed_at is None or record.due_at is None:
+        return None
+    return "met" if record.closed_at <= record.due_at else "missed"

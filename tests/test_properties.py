@@ -116,21 +116,23 @@ CHANGES = instants(("2025-07-03", "2026-02-11", "2026-10-06", "2026-11-20"))
 
 @st.composite
 def records(draw: st.DrawFn, dated: bool = True) -> Record:
-    """A dossier of one of a few keys; ``dated`` ones say when they changed."""
-    opened, lasted = draw(instants()), draw(LASTING)
+    """A case of one of a few keys, mostly a dossier; ``dated`` ones say when they changed."""
+    opened, lasted, due = draw(instants()), draw(LASTING), draw(LASTING)
     closed = opened + lasted if lasted is not None else None
     return Record(
         key=draw(st.sampled_from("abcdefg")),
-        kind=draw(st.sampled_from(["dossier", "dossier", "dossier", "other"]))
+        kind=draw(st.sampled_from(["dossier", "dossier", "dossier", "field_report", "other"]))
         if dated
         else "dossier",
         org_unit=draw(st.sampled_from(CODES)),
         opened_at=opened,
+        due_at=opened + due if due is not None else None,
         closed_at=closed if closed and closed < NOW else None,
         changed_at=draw(CHANGES) + timedelta(seconds=draw(st.integers(0, 3000))) if dated else None,
         category=draw(st.sampled_from(["p1", "p2", None])),
         channel=draw(st.sampled_from(["full", "partial", "direct"])),
-        result=draw(st.sampled_from(["electronic", "paper"])),
+        result=draw(st.sampled_from(["electronic", "paper", "satisfied", "dissatisfied"])),
+        state=draw(st.sampled_from(["resolved", "resolved", "rejected"])),
     )
 
 
