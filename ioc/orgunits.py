@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from ioc.errors import UnknownOrgUnit
@@ -243,22 +243,9 @@ class OrgUnits(Mapping[str, OrgUnit]):
             return None
         return self._heir(max(closed, key=lambda unit: unit.closed or date.min), on)
 
-    def search(self, text: str) -> list[OrgUnit]:
-        """Units whose code, name or abbreviation holds the text, accents and case aside.
-
-        Exact code or name first, then open units before closed ones.
-        """
-        wanted = fold(text)
-        if not wanted:
-            return []
-        ranked = []
-        for place, unit in enumerate(self._units.values()):
-            names = (fold(unit.code), fold(unit.name), fold(unit.abbr))
-            if any(wanted in name for name in names):
-                bare = names[1].removeprefix(fold(unit.unit_type)).strip()
-                exact = wanted in (*names, bare)
-                ranked.append((not exact, unit.closed is not None, place, unit))
-        return [unit for *_, unit in sorted(ranked, key=lambda row: row[:3])]
+    def coded(self, code: str) -> list[OrgUnit]:
+        """Every unit that ever had a code (or an alias, or a uid), in the order of the files."""
+        return list(self._codes.get(code, []))
 
     def _epoch(self, on: date) -> int:
         return bisect_right(self._changes, on)
@@ -280,6 +267,7 @@ class OrgUnits(Mapping[str, OrgUnit]):
         return leaves
 
 
+@lru_cache(8192)
 def fold(text: str) -> str:
     """Lower case without Vietnamese marks: ``Đồng Hới`` (NFC or NFD) is ``dong hoi``."""
     plain = unicodedata.normalize("NFD", text.strip().lower().replace("đ", "d"))

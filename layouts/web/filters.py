@@ -35,8 +35,9 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "sources": (query.sources, ("source",)),
     "runs": (query.runs, ("source",)),
     "rejections": (query.rejections, ("source",)),
+    "search": (query.search, ("q",)),
 }
-TIMELESS = ("targets", "indicators", "org-units")
+TIMELESS = ("targets", "indicators", "org-units", "search")
 """Questions about the catalogue and the org units: answered from files, not from the store."""
 
 
@@ -80,7 +81,7 @@ def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> 
             raise _bad(name, "chỉ có thể là 1")
     limit, after = read.pop("limit", None), read.pop("after", 0)
     arguments = {ARGUMENTS.get(name, name): value for name, value in read.items()}
-    if question in ("runs", "rejections"):
+    if question in ("runs", "rejections", "search"):
         arguments["limit"] = WHOLE + 1  # theirs is for a page; a file is whole, or refused
     _periods(question, arguments, store, now)
     if "as_of" in filters:
@@ -93,6 +94,7 @@ ARGUMENTS = {
     "indicator": "indicators",
     "org_unit": "org_units",
     "source": "sources",
+    "q": "text",
 }
 
 
@@ -118,6 +120,8 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             return _date(name, text)
         case "as_of":
             return as_of(text, now)
+        case "q":
+            return text
         case "limit" | "after":
             if not re.fullmatch(r"[0-9]{1,9}", text) or (name == "limit" and int(text) == 0):
                 raise _bad(name, f"{text!r} không phải số nguyên dương")
