@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ioc.config import expand
+from ioc.config import expand, references, secret
 from ioc.errors import Broken
 from ioc.source import ApiKey, Basic, Bearer, Headers, OAuth2, Source
 
@@ -95,6 +95,8 @@ class Credentials:
 
     def _secret(self, reference: str) -> str:
         value = expand(reference, self._env)
+        for name in references(reference):  # each by itself too: a template holds several
+            self._hide(secret(name, self._env) or "")
         self._hide(value)
         return value
 

@@ -26,6 +26,7 @@ from ioc.model import Record
 _DURATION = re.compile(r"(\d+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SECRET = r"^\$\{IOC_[A-Z0-9_]+\}$"
+_SECRET_NAME = re.compile(r"(?i)key|secret|token|passw|auth")
 _SECRET_IN_TEXT = re.compile(r"\$\{IOC_[A-Z0-9_]+\}")
 RECORD_FIELDS = tuple(
     field.name for field in fields_of(Record) if field.name not in ("key", "kind", "position")
@@ -53,6 +54,21 @@ Secret = Annotated[str, StringConstraints(pattern=_SECRET)]
 Serves = Annotated[
     tuple[Literal["department", "district", "commune"], ...], BeforeValidator(_as_tuple)
 ]
+
+
+PagingKind = Literal[
+    "none", "page", "offset", "cursor", "header_cursor", "body_link", "header_link"
+]
+_SIZE = ("size_param", "size")
+_PAGING: dict[str, tuple[tuple[str, ...], str]] = {  # what a kind may say, and what it must
+    "none": (("total_path",), ""),
+    "page": (("page_param", "first", "total_path", *_SIZE), ""),
+    "offset": (("offset_param", "total_path", *_SIZE), ""),
+    "cursor": (("cursor_param", "next_path", *_SIZE), "next_path"),
+    "header_cursor": (("cursor_param", "next_header", *_SIZE), "next_header"),
+    "body_link": (("next_path", *_SIZE), "next_path"),
+    "header_link": (("next_header", *_SIZE), ""),
+}
 
 
 class _Strict(BaseModel):
@@ -111,7 +127,9 @@ class Headers(_Strict):
 
     @model_validator(mode="after")
     def _holds_references(self) -> "Headers":
-        if not any(_SECRET_IN_TEXT.search(value) for value in self.headers.values()):
+        named = [name for name in self.headers if _SECRET_NAME.search(name)]
+        held = [name for name, text in self.headers.items() if _SECRET_IN_TEXT.search(text)]
+        if not held or not set(named) <= set(held):
             raise ValueError("tiêu đề phải chứa tham chiếu ${IOC_TÊN}, không ghi khóa trực tiếp")
         return self
 
@@ -122,24 +140,38 @@ Auth = Annotated[NoAuth | Basic | Bearer | ApiKey | OAuth2 | Headers, Field(disc
 class Paging(_Strict):
     """How a source splits a long answer; ``*_path`` are JMESPath into the reply.
 
-    ``cursor``: the next page is asked with ``cursor_param`` = what ``next_path`` gave; a
-    ``next_path`` that gives an address is followed as it is. ``page``: numbers from ``first``.
+    ``page`` counts pages from ``first``, ``offset`` rows from 0. ``cursor`` sends what stood at
+    ``next_path`` as ``cursor_param``, ``header_cursor`` what the header ``next_header`` said.
+    ``body_link`` follows the address at ``next_path``, ``header_link`` that of the header ``Link``.
     """
 
-    kind: Literal["none", "page", "cursor"] = "none"
+    kind: PagingKind = "none"
     rows_path: str = ""
     page_param: Text = "page"
     first: Annotated[int, Field(ge=0)] = 1
+    offset_param: Text = "offset"
     size_param: Text | None = None
     size: Annotated[int, Field(ge=1, le=10_000)] = 500
     total_path: Text | None = None
     cursor_param: Text = "cursor"
     next_path: Text | None = None
+    next_header: Text | None = None
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the next page is an address that the source gives."""
+        return self.kind in ("body_link", "header_link")
 
     @model_validator(mode="after")
-    def _knows_the_next_page(self) -> "Paging":
-        if self.kind == "cursor" and not self.next_path:
-            raise ValueError("phân trang kiểu cursor cần next_path")
+    def _fits_its_kind(self) -> "Paging":
+        allowed, needed = _PAGING[self.kind]
+        said = self.model_fields_set - {"kind", "rows_path"}
+        if needed and needed not in said:
+            raise ValueError(f"phân trang kiểu {self.kind} cần {needed}")
+        if strange := sorted(said - set(allowed)):
+            raise ValueError(f"phân trang kiểu {self.kind} không dùng {', '.join(strange)}")
+        if "size" in said and not self.size_param:
+            raise ValueError("size cần size_param: tên tham số nói cho máy chủ biết")
         return self
 
 

@@ -88,8 +88,9 @@ def test_offsets_give_everything() -> None:
         return Answer({"data": ALL[start : start + 8]})
 
     with Chaos(answer) as server:
-        options = Lined({"offset_param": "tu"})
-        assert len(keys(walk(rest_source(server.url, paging=PAGE, options=options)))) == 25
+        paging = Lined({"kind": "offset", "rows_path": "data", "offset_param": "tu"})
+        assert keys(walk(rest_source(server.url, paging=paging))) == [row["ma"] for row in ALL]
+        assert [request.query["tu"] for request in server.requests] == ["0", "8", "16", "24", "25"]
 
 
 def linked(place: Callable[[str], dict[str, Any]]) -> Callable[[Request], Answer]:
@@ -103,30 +104,36 @@ def linked(place: Callable[[str], dict[str, Any]]) -> Callable[[Request], Answer
     return answer
 
 
-LINKS: list[tuple[str, Callable[[str], dict[str, Any]]]] = [
-    ("lien.sau", lambda link: {"body": {"lien": {"sau": link or None}}, "more": {}}),
+BODY_LINK = {"kind": "body_link", "rows_path": "data", "next_path": "lien.sau"}
+HEADER_LINK = {"kind": "header_link", "rows_path": "data"}
+
+
+def in_header(pattern: str) -> Callable[[str], dict[str, Any]]:
+    """A Link header after a pattern; without a next link there is only the first."""
+    return lambda link: {
+        "more": {"headers": {"Link": pattern.replace("NEXT", link) if link else "</x>; rel=first"}}
+    }
+
+
+LINKS: list[tuple[dict[str, Any], Callable[[str], dict[str, Any]]]] = [
+    (BODY_LINK, lambda link: {"body": {"lien": {"sau": link or None}}, "more": {}}),
+    (HEADER_LINK, in_header('<NEXT>; rel="next"')),
+    (HEADER_LINK, in_header("</x>; rel=first, <NEXT>; rel=next, </y>; rel=last")),
     (
-        "header:Link",
-        lambda link: {"more": {"headers": {"Link": f'<{link}>; rel="next"'} if link else {}}},
-    ),
-    (
-        "header:Link",
-        lambda link: {
-            "more": {
-                "headers": {"Link": "</x>; rel=first" + (f', <{link}>; rel="next"' * bool(link))}
-            }
-        },
+        HEADER_LINK,
+        in_header('</x>; rel="first"; title="a, b; rel=next", <NEXT>;REL="prefetch Next"'),
     ),
 ]
 
 
-@pytest.mark.parametrize(("path", "place"), LINKS)
-def test_links_in_the_body_or_the_header_are_resolved_and_followed(path: str, place: Any) -> None:
+@pytest.mark.parametrize(("paging", "place"), LINKS)
+def test_links_in_the_body_or_the_header_are_resolved_and_followed(paging: Any, place: Any) -> None:
     with Chaos(linked(place)) as server:
-        paging = Lined({"kind": "cursor", "rows_path": "data", "next_path": path})
-        batches = walk(rest_source(server.url, paging=paging))
+        source = rest_source(server.url, paging=Lined(paging))
+        batches = walk(source)
         assert keys(batches) == [row["ma"] for row in ALL]
         assert batches[0].cursor == "/?tu=10"
+        assert keys(walk(source, "/?tu=10")) == [row["ma"] for row in ALL[10:]]
 
 
 def test_a_cursor_in_a_header_is_followed() -> None:
@@ -136,17 +143,49 @@ def test_a_cursor_in_a_header_is_followed() -> None:
         return Answer({"data": ALL[start : start + 10]}, headers=headers)
 
     with Chaos(answer) as server:
-        paging = Lined({"kind": "cursor", "rows_path": "data", "next_path": "header:X-Next"})
-        assert len(keys(walk(rest_source(server.url, paging=paging)))) == 25
+        paging = {"kind": "header_cursor", "rows_path": "data", "next_header": "X-Next"}
+        assert keys(walk(rest_source(server.url, paging=Lined(paging)))) == [r["ma"] for r in ALL]
+
+
+@pytest.mark.parametrize(
+    ("paging", "fault"),
+    [
+        ({"kind": "body_link"}, "body_link cần next_path"),
+        ({"kind": "header_cursor"}, "header_cursor cần next_header"),
+        ({"kind": "page", "next_path": "a"}, "page không dùng next_path"),
+        ({"kind": "offset", "first": 0}, "offset không dùng first"),
+        ({"kind": "header_link", "total_path": "n"}, "header_link không dùng total_path"),
+        ({"cursor_param": "sau"}, "none không dùng cursor_param"),
+        ({"kind": "page", "size": 10}, "size cần size_param"),
+        ({"kind": "links"}, "phải là"),
+    ],
+)
+def test_a_paging_that_cannot_work_is_refused_before_the_first_poll(
+    paging: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(AssertionError, match=fault):
+        rest_source("http://127.0.0.1:1", paging=Lined(paging))
+
+
+@pytest.mark.parametrize(("paging", "since"), [(BODY_LINK, "25"), (dict(CURSOR), "/?tu=10")])
+def test_a_watermark_of_another_paging_is_refused_not_guessed(paging: Any, since: str) -> None:
+    with Chaos(serve(Answer({"data": ALL}))) as server, pytest.raises(Broken, match="mốc đã lưu"):
+        walk(rest_source(server.url, paging=Lined(paging)), since)
+    assert server.requests == []
 
 
 # -- 17, 20: it ends, and never elsewhere --------------------------------------------------------
 
 
-def test_a_next_link_to_another_host_is_refused_and_its_page_is_not_resumed_from() -> None:
-    answer = Answer({"data": ALL, "tiep": "http://ke-gian.example/?x=1"})
+@pytest.mark.parametrize("link", ["http://ke-gian.example/?x=1", "//ke-gian.example/?x=1"])
+@pytest.mark.parametrize("paging", [BODY_LINK, HEADER_LINK])
+def test_a_next_link_to_another_host_is_refused_and_its_page_is_not_resumed_from(
+    paging: Any, link: str
+) -> None:
+    answer = Answer({"data": ALL, "lien": {"sau": link}}, headers={"Link": f"<{link}>; rel=next"})
     with Chaos(serve(answer)) as server, pytest.raises(Broken, match="ke-gian"):
-        walk(rest_source(server.url, paging=CURSOR))
+        walk(rest_source(server.url, paging=Lined(paging)))
+    assert len(server.requests) == 1
 
 
 def test_a_repeated_cursor_ends_the_walk() -> None:
@@ -156,21 +195,37 @@ def test_a_repeated_cursor_ends_the_walk() -> None:
     assert len(server.requests) == 4
 
 
-def test_endless_new_cursors_meet_the_page_cap() -> None:
+@pytest.mark.parametrize("paging", [dict(CURSOR), BODY_LINK, HEADER_LINK])
+def test_endless_new_cursors_and_links_meet_the_page_cap(paging: Any) -> None:
     counter = iter(range(10**6))
-    with Chaos(lambda _: Answer({"data": ALL, "tiep": next(counter)})) as server:
+
+    def answer(_: Request) -> Answer:
+        n = next(counter)
+        headers = {"Link": f"<?n={n}>; rel=next"}
+        return Answer({"data": ALL, "tiep": n, "lien": {"sau": f"?n={n}"}}, headers=headers)
+
+    with Chaos(answer) as server:
         options = Lined({"max_pages": 12})
         with pytest.raises(Broken, match="12 trang"):
-            walk(rest_source(server.url, paging=CURSOR, options=options))
+            walk(rest_source(server.url, paging=Lined(paging), options=options))
     assert len(server.requests) == 12
 
 
-def test_a_server_that_ignores_the_page_number_is_noticed() -> None:
+@pytest.mark.parametrize("paging", [BODY_LINK, HEADER_LINK])
+def test_a_next_link_to_the_page_itself_ends_the_walk(paging: Any) -> None:
+    answer = Answer({"data": ALL, "lien": {"sau": "?n=1"}}, headers={"Link": "<?n=1>; rel=next"})
+    with Chaos(serve(answer)) as server, pytest.raises(Broken, match="đã dùng"):
+        walk(rest_source(server.url, paging=Lined(paging)))
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("kind", ["page", "offset"])
+def test_a_server_that_ignores_the_page_number_is_noticed(kind: str) -> None:
     with (
         Chaos(serve(Answer({"data": ALL}))) as server,
         pytest.raises(Broken, match="cùng một trang"),
     ):
-        walk(rest_source(server.url, paging=PAGE))
+        walk(rest_source(server.url, paging=Lined(PAGE | {"kind": kind})))
     assert len(server.requests) == 2
 
 

@@ -1,8 +1,8 @@
 """JSON over HTTP: portals, e-office, the integration platform.
 
-Three ways to walk a long answer: ``cursor`` (a change journal: every page may be resumed from),
-``page`` (by number: rows can move between pages while we walk, so what was read is counted against
-the total and the watermark moves only after the last page), ``none`` (one answer).
+Two ways to walk a long answer. By what the source says of the next page, a cursor or a link: each
+page may be resumed from. By number or offset: rows can move between pages while we walk, so what
+was read is counted against the total, and the watermark moves only after the last page.
 """
 
 import re
@@ -21,23 +21,29 @@ from ioc.model import Batch
 from ioc.source import Source
 
 OPTIONS = {"path", "params", "since_param", "since_field", "since_format", "more_path"}
-OPTIONS |= {"offset_param", "max_pages", "max_rows", "whole"}
+OPTIONS |= {"max_pages", "max_rows", "whole"}
 MAX_PAGES = 10_000
 MAX_ROWS = 50_000  # of one page
-_NEXT = re.compile(r"<([^>]*)>\s*;[^,<]*\brel=\"?next\"?")
+_COUNTED = ("none", "page", "offset")
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w*-]+\s*(?:=\s*(?:"[^"]*"|[^",;\s]+))?)*)')
+_SAID = re.compile(r';\s*([\w*-]+)\s*(?:=\s*(?:"([^"]*)"|([^",;\s]+)))?')
 
 
 def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
-    """Pages of rows since the cursor: an opaque word, or the newest change time seen so far."""
-    walk = _by_cursor if source.paging.kind == "cursor" else _by_page
+    """Pages of rows since the cursor: what the source gave, or the newest change time seen."""
+    walk = _by_number if source.paging.kind in _COUNTED else _by_next
     return walk(source, since, io)
 
 
-def _by_cursor(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
+def _by_next(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     paging, asked, read = source.paging, {since}, 0
+    if since is not None and paging.is_linked != since.startswith("/"):
+        raise Broken("mốc đã lưu không hợp với kiểu phân trang: cần người xem lại")
     for _ in _numbers(source):
-        params = {paging.cursor_param: since, paging.size_param: paging.size}
-        page = _Page(source, io, params, since)
+        params = {paging.size_param: paging.size}
+        if not paging.is_linked:
+            params[paging.cursor_param] = since
+        page = _Page(source, io, params, since if paging.is_linked else None)
         cursor = page.next
         ends = cursor is None or page.is_last
         if cursor in asked and page.rows and not ends:
@@ -51,15 +57,15 @@ def _by_cursor(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
         since = cursor
 
 
-def _by_page(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
+def _by_number(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     paging, options, whole = source.paging, source.options, bool(source.options.get("whole"))
     changes, seen = _Changes(source, since, io.now()), _Seen(source)
     rows: list[Any] = []
     previous = None
     for number in _numbers(source):
         params: dict[Any, Any] = {options.get("since_param"): changes.ask_from}
-        if options.get("offset_param"):
-            params |= {options["offset_param"]: seen.read, paging.size_param: paging.size}
+        if paging.kind == "offset":
+            params |= {paging.offset_param: seen.read, paging.size_param: paging.size}
         elif paging.kind == "page":
             params |= {paging.page_param: paging.first + number, paging.size_param: paging.size}
         page = _Page(source, io, params)
@@ -88,7 +94,7 @@ class _Page:
 
     def __init__(self, source: Source, io: IO, params: Mapping[Any, Any], link: str | None = None):
         self._source, self._io = source, io
-        if link and link.startswith("/"):  # a next link, kept as path and query
+        if link:  # kept as path and query
             self._reply = io.fetch(io.join(io.url, link))
         else:
             given = {**source.options.get("params", {}), **params}
@@ -109,24 +115,19 @@ class _Page:
 
     @property
     def next(self) -> str | None:
-        """The next cursor; a link as path and query, refused when it leaves the allow-list."""
-        path = self._source.paging.next_path or ""
-        if path.startswith("header:"):
-            found = self._reply.headers.get(path.removeprefix("header:").strip())
-            if found and (link := _NEXT.search(found)):
-                found = link[1]
-            elif found and "<" in found:
-                found = None  # a Link header without a next
+        """The next cursor; a link as path and query, refused when it leaves its source."""
+        paging = self._source.paging
+        if paging.kind.startswith("header_"):
+            found = self._reply.headers.get(paging.next_header or "Link")
         else:
-            found = self._find(path)
+            found = self._find(paging.next_path)
+        if paging.kind == "header_link":
+            found = _next_of(found or "")
         if found is not None and type(found) not in (str, int):
-            raise Broken(f"con trỏ trang “{path}” không phải chữ hay số")
+            raise Broken(f"con trỏ trang “{paging.next_path}” không phải chữ hay số")
         if found in (None, ""):
             return None
-        text = str(found)
-        if text.startswith(("http://", "https://", "/", "?")):
-            return self._io.link(self._reply.url, text)
-        return text
+        return self._io.link(self._reply.url, str(found)) if paging.is_linked else str(found)
 
     @property
     def total(self) -> int | None:
@@ -142,6 +143,17 @@ class _Page:
     def is_last(self) -> bool:
         path = self._source.options.get("more_path")
         return bool(path) and self._find(path) in (False, None, 0, "", "false")
+
+
+def _next_of(header: str) -> str | None:
+    """The address of relation ``next`` in a Link header, which may name several."""
+    for address, said in _LINK.findall(header):
+        rels = [
+            quoted or bare for name, quoted, bare in _SAID.findall(said) if name.lower() == "rel"
+        ]
+        if "next" in " ".join(rels).lower().split():
+            return address
+    return None
 
 
 class _Seen:
