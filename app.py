@@ -80,10 +80,10 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
     )
     problems.install(server)
     guard.install(app, server, settings)  # before Dash: nothing runs ahead of the guard
-    screens.install(server, store)
+    draw_ahead = screens.install(server, store)
     compress.install(server)
     state.place(server, store=store, settings=settings, orgunits=store.orgunits)
-    watch = live.install(server, store, ROOT / "assets")
+    watch = live.install(server, store, ROOT / "assets", draw_ahead)
     health.install(server, store, watch)
     api.install(server, store, cache.install(server, settings.cache_url))
     app.init_app(server)
@@ -223,6 +223,8 @@ def poll(settings: Settings, arguments: argparse.Namespace) -> int:
 
     sources = load_sources(settings)
     store = open_store(settings, migrate=PARENT not in os.environ)
+    if arguments.source is None and arguments.confirm:
+        raise IocError("--confirm phải có tên một nguồn")
     if arguments.source is None:
         _await_sandbox(settings)
         schedule.run(store, sources, settings)
@@ -233,7 +235,8 @@ def poll(settings: Settings, arguments: argparse.Namespace) -> int:
         raise IocError(f"không có nguồn {arguments.source!r}; có: {names}")
     if not arguments.dry_run:
         health.publish_sources(store, sources)
-    done = poller.poll(store, source, settings, dry_run=arguments.dry_run)
+    how = {"dry_run": arguments.dry_run, "confirm": arguments.confirm}
+    done = poller.poll(store, source, settings, **how)
     if not arguments.dry_run:
         print(json.dumps(done, ensure_ascii=False, indent=2, default=str))
     return 0 if done.get("outcome") in ("ok", "empty") else 1
@@ -357,6 +360,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parsers["poll"].add_argument("source", nargs="?", help="mã nguồn; để trống: mọi nguồn")
     parsers["poll"].add_argument("--once", action="store_true", help="một lần rồi thôi")
     parsers["poll"].add_argument("--dry-run", action="store_true", help="chỉ in, không ghi")
+    parsers["poll"].add_argument(
+        "--confirm", action="store_true", help="nhận phản hồi đang bị giữ, sau khi đã xem lại"
+    )
     parsers["sandbox"].add_argument("action", nargs="?", choices=("stop", "start"))
     parsers["sandbox"].add_argument("system", nargs="?", choices=SYSTEMS)
     parsers["export"].add_argument("question", help="standings, values, targets, …")

@@ -2,7 +2,7 @@
 
 What ``fields`` does not name is never looked at, so names, phones, addresses and free text end
 here. A field is a key of the row or a JMESPath (a heading, in tables), or a mapping:
-``{path, values, format, zone, locale, signed, required, grain, match, at_most}``.
+``{path, values, format, zone, locale, signed, required, grain, match}``.
 """
 
 import re
@@ -36,7 +36,6 @@ _INSTANTS = ("opened_at", "due_at", "closed_at", "changed_at")
 _NUMBERS = ("quantity", "lat", "lon")
 _REQUIRED = {"org_unit", "opened_at", "period"}
 _OPTIONS = {"path", "values", "format", "zone", "locale", "signed", "required", "grain", "match"}
-_OPTIONS |= {"at_most"}
 _TABLES = ("sheet",)  # kinds whose fields are headings, never expressions
 
 Item = Record | Reading | Rejection
@@ -53,13 +52,6 @@ class Mapper:
             element: _field(source, "value", spec)
             for element, spec in (source.readings or {}).items()
         }
-        self._at_most = {
-            element: spec["at_most"]
-            for element, spec in (source.readings or {}).items()
-            if isinstance(spec, dict) and "at_most" in spec
-        }
-        if unknown := sorted(set(self._at_most.values()) - set(self._readings)):
-            raise ValueError(f"readings: at_most nêu số liệu không có: {', '.join(unknown)}")
         self._flat = flat = source.kind in _TABLES
         self._keys = {path: getter(path, flat=flat) for path in source.keys}
         self._record = source.record
@@ -103,12 +95,13 @@ class Mapper:
                 yield from self._readings_of(row, batch.position(i))
 
     def _record_of(self, row: Mapping[str, Any], position: str) -> Record | Rejection:
+        key = ""
         try:
             key = self._key(row)
             values = self._values(row)
             self._refuse_times(values)
         except Bad as error:
-            return self._rejection(row, position, str(error))
+            return self._rejection(row, position, str(error), key)
         return Record(key=key, kind=self._record, position=position, **values)
 
     def _readings_of(self, row: Mapping[str, Any], position: str) -> Iterator[Reading | Rejection]:
@@ -123,10 +116,6 @@ class Mapper:
         for element, field in self._readings.items():
             try:
                 value = field.read(row)
-                limit = figures.get(self._at_most.get(element, ""))
-                if value is not None and limit is not None and value > limit:
-                    whole = self._readings[self._at_most[element]].path
-                    raise Bad(f"{field.path}: lớn hơn “{whole}”")
             except Bad as error:
                 refused.append(self._rejection(row, position, str(error)))
                 continue
@@ -186,14 +175,16 @@ class Mapper:
         names = (str(name)[:60] for name in row if name not in self._known)
         self.unknown.update(name for name in names if not name.startswith("_"))
 
-    def _rejection(self, row: Mapping[str, Any], position: str, reason: str) -> Rejection:
+    def _rejection(
+        self, row: Mapping[str, Any], position: str, reason: str, key: str = ""
+    ) -> Rejection:
         kept = {}
         for name, field in {**self._fields, **self._readings}.items():
             value = field.get(row)
             if value is None or isinstance(value, (dict, list)):
                 continue
             kept[name] = shown(str(value))
-        return Rejection(position, reason, kept, self._hasher.row(row))
+        return Rejection(position, reason, kept, self._hasher.row(row), key=key)
 
 
 class _Field:
@@ -277,20 +268,8 @@ def _reader(source: Source, name: str, options: dict[str, Any]) -> Read:
         return period(options, zone)
     if name in _NUMBERS or name == "value":
         locale = options.get("locale", source.locale)
-        limits = {"lat": 90.0, "lon": 180.0}.get(name)
-        read = number(locale, signed=bool(options.get("signed")) or limits is not None)
-        return _limited(read, limits) if limits else read
+        return number(locale, signed=bool(options.get("signed")) or name in ("lat", "lon"))
     return coded(options.get("values"))
-
-
-def _limited(read: Read, limit: float) -> Read:
-    def limited(value: Any) -> float | None:
-        found = read(value)
-        if found is not None and abs(found) > limit:
-            raise Bad("ngoài khoảng tọa độ")
-        return found
-
-    return limited
 
 
 def _top(path: str) -> str:

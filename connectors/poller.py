@@ -26,7 +26,7 @@ from connectors.wire import TimedOut
 from ioc.errors import Broken, IocError, NeedsCredentials, Transient
 from ioc.model import Batch, Counts, Rejection
 from ioc.source import Source
-from kpi import health, intake
+from kpi import health, intake, validation
 from kpi.store import KpiStore
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class _Run:
     """One poll under way."""
 
     io: IO
+    confirmed: bool = False
     counts: Counts = field(default_factory=Counts)
     reasons: Counter[str] = field(default_factory=Counter)
     outcome: str = ""
@@ -61,9 +62,12 @@ def poll(
     *,
     now: datetime | Callable[[], datetime] | None = None,
     dry_run: bool = False,
+    confirm: bool = False,
     stop: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Poll a source from its watermark; rows and watermark commit batch by batch.
+
+    ``confirm``: a person looked at a reply that was held, and it is taken as it comes.
 
     Returns:
         The run as it was recorded: ``run, source, outcome, note, read, new, changed, same,
@@ -76,7 +80,7 @@ def poll(
     stop = stop or threading.Event()
     number, before = None, ""
     with IO(source, settings, clock, sleep=_sleep_until(stop), stopped=stop.is_set) as io:
-        run = _Run(io)
+        run = _Run(io, confirmed=confirm)
         try:
             before = health.last_outcome(store, source.id)
             if not dry_run:
@@ -130,19 +134,35 @@ def _read_all(
                     run=number,
                     cursor=batch.cursor,
                     whole=batch.whole,
+                    confirmed=run.confirmed,
                     now=clock,
                 )
             run.counts.add(counts)
             if run.io.remaining() <= 0:
                 raise TimedOut("quá thời hạn của một lần thu thập; phần đã đọc được giữ")
     _report_unknown(source.id, mapper.unknown, run.io)
-    if run.counts.held:
+    if number is not None and (run.counts.held or _fell_silent(store, source, since, run)):
         run.outcome = "held"
-        run.io.note("phản hồi rỗng hoặc sẽ xóa hơn 20 % số bản ghi: giữ lại, chờ xác nhận")
+        run.io.note(_held_note(source, run.counts))
         return
     run.completed = True
     some = "ok" if run.counts.read or run.items else "empty"
     run.outcome = "partial" if refused else some
+
+
+def _fell_silent(store: KpiStore, source: Source, since: str | None, run: _Run) -> bool:
+    """Whether a source that says all it has at every poll says nothing now: empty is not zero."""
+    if since is not None or run.counts.read or run.confirmed:
+        return False
+    return health.last_read(store, source.id) > 0
+
+
+def _held_note(source: Source, counts: Counts) -> str:
+    share = f"sẽ gỡ {counts.withheld} bản ghi, hơn 20 %" if counts.read else "trống"
+    return (
+        f"phản hồi {share}, nên giữ nguyên số đang có và chờ xác nhận. Hãy xem lại ở nguồn; nếu"
+        f" nguồn đã bỏ thật, chạy: ioc poll {source.id} --once --confirm"
+    )
 
 
 def _items(mapper: mapping.Mapper, batch: Batch, now: datetime) -> list[mapping.Item]:
@@ -199,6 +219,8 @@ def _end(
     if run.reasons:
         most = "; ".join(f"{count} × {reason}" for reason, count in run.reasons.most_common(3))
         io.note(f"từ chối: {most}")
+    for said in validation.notes(counts):
+        io.note(said)
     if counts.old_codes:
         io.note(f"mã cũ: {counts.old_codes} dòng ghi theo mã đã hết hiệu lực trong 12 tháng")
     evidence: dict[str, Any] = {

@@ -1,7 +1,8 @@
 """The values that travel from a sector system to the store: org units, records, readings."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -82,12 +83,18 @@ class Reading:
 
 @dataclass(slots=True)
 class Rejection:
-    """A row that was not taken: why (Vietnamese), where it stood, its allow-listed fields."""
+    """A row that was not taken: why (Vietnamese), where it stood, its allow-listed fields.
+
+    ``rule`` is a code of ``kpi.validation.RULES``; ``key`` is that of the record where it could
+    be read.
+    """
 
     position: str
     reason: str
     fields: dict[str, str]
     hash: str
+    rule: str = "unreadable"
+    key: str = ""
 
 
 @dataclass(slots=True)
@@ -156,7 +163,10 @@ class Freshness(StrEnum):
 class Counts:
     """What one poll, or one batch of it, did to the store.
 
-    ``old_codes`` are rows taken under a code that had closed within the last 12 months.
+    ``old_codes`` are rows taken under a code that had closed within the last 12 months,
+    ``duplicates`` rows that another one of the same batch and key overtook, ``withheld`` records
+    that a whole reply lacks and that stay all the same; ``rules`` counts what validation refused
+    or suspected.
     """
 
     read: int = 0
@@ -167,6 +177,9 @@ class Counts:
     gone: int = 0
     old_codes: int = 0
     held: bool = False
+    duplicates: int = 0
+    withheld: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Counts") -> None:
         """Add another batch's counts to these."""
@@ -178,3 +191,6 @@ class Counts:
         self.gone += other.gone
         self.old_codes += other.old_codes
         self.held = self.held or other.held
+        self.duplicates += other.duplicates
+        self.withheld += other.withheld
+        self.rules += other.rules

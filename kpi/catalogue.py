@@ -194,6 +194,8 @@ class _Loading:
                 form.fault(f"chỉ số định lượng phải có {key}", key)
         if len({element.over_time for element in found}) > 1:
             form.fault("tử số và mẫu số phải cùng cách cộng theo thời gian", "denominator")
+        if form.has("within") and indicator.within and len(found) < 2:
+            form.fault("“within: true” cần cả tử số và mẫu số là phần tử", "within")
 
     def _complete(self, indicator: Indicator) -> Indicator:
         """With the words of its elements, and the digest of everything that defines it."""

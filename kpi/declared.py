@@ -83,6 +83,19 @@ class Form:
             return default
         return int(value) if float(value).is_integer() else value
 
+    def numbers(self, key: str, count: int) -> tuple[float, ...] | None:
+        """So many finite numbers; None when absent or not so."""
+        if not self.has(key):
+            return None
+        value = self.data[key]
+        items = value if isinstance(value, list) else [value]
+        if len(items) != count or not all(
+            type(item) in (int, float) and math.isfinite(item) for item in items
+        ):
+            self.fault(f"mục “{key}” phải gồm {count} số hữu hạn, không phải {value!r}", key)
+            return None
+        return tuple(map(float, items))
+
     def flag(self, key: str) -> bool:
         """True or false; absent is false."""
         if not self.has(key):

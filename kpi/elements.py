@@ -1,5 +1,6 @@
 """Elements and indicators: what is counted or declared, and the ratios made of it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +20,7 @@ KINDS = ("quantitative", "qualitative", "component", "orientation", "enhanced")
 GRAINS = ("day", "month", "quarter", "year")
 SHORT = 44
 """Two lines of a wall tile."""
+JUMP, JUMP_FROM = 10.0, 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ class Element:
     over_units: str
     silence: str
     serves: tuple[Level, ...]
+    range: tuple[float, float] = (0.0, math.inf)
+    """What a declared figure may be; one outside it is refused."""
+    jump: float = JUMP
+    """So many times what was known before is taken, and looked at."""
+    jump_from: float = JUMP_FROM
+    """Below this size a figure may jump: from 2 to 30 people is no alarm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,8 @@ class Indicator:
     stale_after: timedelta | None
     reporting_days: int | None
     definition_id: str
+    within: bool = False
+    """The numerator is part of the denominator, so a figure above 100 % is a fault."""
 
 
 def read_element(name: str, form: Form) -> Element:
@@ -79,6 +89,9 @@ def read_element(name: str, form: Form) -> Element:
     for key in ("at", "where", "distinct"):
         if reading and form.has(key):
             form.fault(f"số liệu do nguồn khai báo không có mục “{key}”", key)
+    for key in ("range", "jump", "jump_from"):
+        if counted and form.has(key):
+            form.fault(f"số đếm từ bản ghi không có mục “{key}”", key)
     distinct = form.choice("distinct", FIELDS) if form.has("distinct") else None
     element = Element(
         id=name,
@@ -93,6 +106,9 @@ def read_element(name: str, form: Form) -> Element:
         over_units=_read_sum(form, "over_units", OVER_UNITS),
         silence=form.choice("silence", ("zero", "unknown"), "zero" if counted else "unknown"),
         serves=form.choices("serves", SERVES, ()),  # type: ignore[arg-type]
+        range=_read_range(form),
+        jump=_more_than(form, "jump", 1, JUMP),
+        jump_from=_more_than(form, "jump_from", 0, JUMP_FROM),
     )
     if len({distinct is not None, *(s == "distinct" for s in _sums(element))}) > 1:
         form.fault("đếm không trùng thì cả distinct, over_time và over_units đều phải ghi vậy")
@@ -100,6 +116,20 @@ def read_element(name: str, form: Form) -> Element:
         form.fault("số đếm từ bản ghi không dùng “over_time: last”", "over_time")
     form.close()
     return element
+
+
+def _read_range(form: Form) -> tuple[float, float]:
+    low, high = form.numbers("range", 2) or (0.0, math.inf)
+    if low >= high:
+        form.fault("khoảng cho phép phải đi từ số nhỏ đến số lớn", "range")
+    return low, high
+
+
+def _more_than(form: Form, key: str, least: float, default: float) -> float:
+    found = float(form.number(key, default) or 0)
+    if found <= least:
+        form.fault(f"mục “{key}” phải lớn hơn {least:g}", key)
+    return found
 
 
 def _sums(element: Element) -> tuple[str, str]:
@@ -161,6 +191,9 @@ def read_indicator(name: str, form: Form, sector: str) -> Indicator:
         stale_after=form.span("stale_after"),
         reporting_days=int(days) if days is not None else None,
         definition_id="",
+        within=form.flag("within")
+        if form.has("within")
+        else (factor == 100 and form.data.get("unit") == "%"),
     )
     form.close()
     return indicator

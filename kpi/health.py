@@ -188,3 +188,18 @@ def last_outcome(store: KpiStore, source_id: str) -> str:
             )
             or ""
         )
+
+
+def last_read(store: KpiStore, source_id: str) -> int:
+    """How many rows the last poll read that reached the end of what the source had."""
+    with store.read() as connection:
+        return (
+            connection.scalar(
+                sa.text(
+                    "SELECT read FROM poll_run WHERE source = :id AND covered_until IS NOT NULL"
+                    " ORDER BY run DESC LIMIT 1"
+                ),
+                {"id": source_id},
+            )
+            or 0
+        )

@@ -23,7 +23,7 @@ RUN_COLUMNS = (
     "run source started_at ended_at outcome note read new changed same rejected gone calls bytes"
     " response_hash"
 ).split()
-REJECTION_COLUMNS = "source run position reason fields at".split()
+REJECTION_COLUMNS = "source run position reason fields at rule".split()
 
 
 def sources(
@@ -144,6 +144,7 @@ def rejections(
                     *row[:4],
                     json.dumps(json.loads(row[4]), ensure_ascii=False),
                     instant_of(row[5]),
+                    row[6],
                 )
 
     matching = _matching(store, "rejection", sources, limit)

@@ -24,8 +24,10 @@ from kpi import schema
 from kpi.catalogue import Catalogue
 from kpi.elements import Element
 from kpi.kept import Kept
+from kpi.plausibility import Plausibility
 from kpi.refresh import TEMPORARY, Refresh
 from kpi.schema import FAR, instant_of, micros
+from kpi.validation import Rules
 
 log = logging.getLogger(__name__)
 LOCK = 7_204_459
@@ -44,6 +46,8 @@ class KpiStore:
         self.reader, self.writer = _engines(url)
         self.sqlite = self.writer.dialect.name == "sqlite"
         self.refresh = Refresh(catalogue)
+        self.rules = Rules(catalogue, orgunits)
+        self.plausibility = Plausibility(catalogue)
         self.kept = Kept()
 
     @contextmanager

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any
 
 from ioc.errors import UnknownOrgUnit
@@ -93,8 +94,12 @@ class Oracle:
         if loading and told:
             told.sort(key=lambda row: row[0])  # stable: within a week as they came
             self.reached[source.id] = told[-1][0]
-        for known, key, said in told:
-            self._believe(key, said, known)
+        for known, group in groupby(told, key=lambda row: row[0]):
+            said_then = [(key, said) for _, key, said in group]
+            torn = self._torn(source, said_then)
+            for key, said in said_then:
+                if key not in torn:
+                    self._believe(key, said, known)
         for key in gone:
             self._add(key, None, now)
 
@@ -103,6 +108,43 @@ class Oracle:
         self.last_seal = at
         self.turn += 1
         return self.turn
+
+    def _torn(self, source: Source, told: list[tuple[Key, Said]]) -> set[Key]:
+        """Figures that would leave a share above 100 %, or an old numerator over a new whole.
+
+        With them go the other figures of the same whole, org unit and day.
+        """
+        fresh: dict[Key, float] = {}
+        last: dict[Key, datetime | None] = {}
+        for key, said in told:
+            before = last.get(key) or (
+                self.believed[key].what.changed_at if key in self.believed else None
+            )
+            if isinstance(said.what, Reading) and not (
+                before and said.what.changed_at and before > said.what.changed_at
+            ):
+                fresh[key], last[key] = said.what.value, said.what.changed_at
+        torn: set[Key] = set()
+        for place in {place for _, place in fresh}:
+            for above, below in self._shares():
+                part, whole = (above, place), (below, place)
+                held = {k: self.believed[k].what.value for k in (part, whole) if k in self.believed}
+                after = held | {k: fresh[k] for k in (part, whole) if k in fresh}
+                if len(after) < 2 or not fresh.keys() & {part, whole}:
+                    continue
+                renewed = whole in held and held[whole] != after[whole] and part not in fresh
+                if after[part] > after[whole] or (renewed and above in (source.readings or ())):
+                    torn |= {part, whole, *((a, place) for a, b in self._shares() if b == below)}
+        return torn
+
+    def _shares(self) -> list[tuple[str, str]]:
+        """Declared parts and their declared wholes."""
+        declared = {element.id for element in self.catalogue.elements.values() if element.reading}
+        return [
+            (str(i.numerator), str(i.denominator))
+            for i in self.catalogue.indicators.values()
+            if i.unit == "%" and {i.numerator, i.denominator} <= declared
+        ]
 
     def _believe(self, key: Key, said: Said, known: datetime) -> None:
         held = self.believed.get(key)

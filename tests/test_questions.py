@@ -40,7 +40,7 @@ COLUMNS = {
     " needs_credentials last_run last_good_at next_run_at freshness",
     "runs": "run source started_at ended_at outcome note read new changed same rejected gone calls"
     " bytes response_hash",
-    "rejections": "source run position reason fields at",
+    "rejections": "source run position reason fields at rule",
 }
 """What everyone may rely on; a question may add columns after these."""
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ioc.model import Record
-from kpi import intake, schema
+from kpi import schema, validation
 from kpi.records import RECORD_COLUMNS
 from kpi.store import KpiStore
 
@@ -38,9 +38,11 @@ class Bare:
 
     def rows(self, source: str, records: list[Record]) -> list[tuple]:
         """Records as the tuples that the table takes: made beforehand, outside the clock."""
-        latest = max(record.changed_at for record in records if record.changed_at) + intake.AHEAD
+        latest = (
+            max(record.changed_at for record in records if record.changed_at) + validation.AHEAD
+        )
         units = self._store.orgunits
-        taken = (intake._record_row(units, source, record, 1, latest)[0] for record in records)
+        taken = (validation.record_row(units, source, record, 1, latest)[0] for record in records)
         return [(*row, 1, 1) for row in taken]
 
     def upsert(self, rows: list[tuple]) -> None:
