@@ -34,14 +34,15 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     seen, swept = _remembered(since, now)
     first = _first(source)
     start = max(first, seen - source.lag) if seen else first
-    for until, rows, origin in _walk(source, io, start, max(start, now)):
-        if since is None and until >= now:
+    end = max(now, start, seen or start)  # where our clock went back, nothing is taken for gone
+    for until, rows, origin in _walk(source, io, start, end):
+        if since is None and until == end:
             swept = now  # the first load has just read everything
         yield Batch(rows, _cursor(max(until, seen or until), swept), origin=origin)
     if _is_due(source, swept, now):
-        windows = list(_walk(source, io, first, now))
+        windows = list(_walk(source, io, first, end))
         rows = [row for _, found, _ in windows for row in found]
-        yield Batch(rows, _cursor(now, now), whole=True, origin=windows[-1][2])
+        yield Batch(rows, _cursor(end, now), whole=True, origin=windows[-1][2])
 
 
 def faults(source: Source) -> Iterator[tuple[str, str]]:
