@@ -36,7 +36,8 @@ def sources(
     """The sources as the poller runs them, with the state of their newest runs.
 
     ``every``, ``late_after`` and ``stale_after`` are seconds; ``next_run_at`` is the start of
-    the last run plus ``every``; ``records`` counts what is stored, ``rejected`` all rejections.
+    the last run plus ``every``; ``records`` counts what is stored, ``rejected`` all rows that
+    were refused or taken under suspicion.
     """
     clock = now or right_now()
 
@@ -128,7 +129,7 @@ def rejections(
     limit: int = 500,
     now: datetime | None = None,
 ) -> Answer:
-    """Rows that were not taken, newest first: where they stood, why, their coded fields (JSON)."""
+    """Rows refused or suspected, newest first: position, reason, coded fields (JSON), rule."""
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         for source in _sources(snapshot.connection, sources):

@@ -19,9 +19,11 @@ from kpi.registers import indicators, org_units, targets
 from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
 from kpi.search import search
 from kpi.store import KpiStore
+from kpi.validation import RULES
 
 __all__ = [
     "ROOT",
+    "RULES",
     "Layer",
     "UnknownFilter",
     "features",

@@ -105,10 +105,7 @@ def pieces(found: list[Known], *, whole: bool) -> dict[str, Piece]:
             f"{name}:blocks": blocks(runs),
             f"{name}:facts": components.facts(_facts(row, last), class_name="source-facts"),
             f"{name}:reasons": _reasons(row, rejected),
-            f"{name}:rejected": _rejected(rejected if whole else rejected[:SHOWN]),
-            f"{name}:files": components.downloads(
-                "/api/v1/rejections", link, row["rejected"], source=name
-            ),
+            f"{name}:rejected": _items(row, rejected, whole=whole),
             f"{name}:history": _history(runs),
         }
     return shown
@@ -136,12 +133,7 @@ def card(row: Row, shown: Pieces, *, whole: bool) -> Piece:
             html.Div(
                 [
                     place("reasons"),
-                    _more(
-                        "Các dòng bị loại mới nhất",
-                        place("rejected"),
-                        place("files"),
-                        whole=whole,
-                    ),
+                    place("rejected"),
                 ],
                 className="refused",
             ),
@@ -283,21 +275,55 @@ def _block(run: Row) -> Piece:
 
 
 def _reasons(row: Row, rejected: list[Row]) -> Piece:
+    """How many items of data quality there are, by rule and reason."""
     total = row.get("rejected")
     number = int(total) if text.known(total) else len(rejected)
     if not number:
-        return html.P("Không dòng nào bị loại.", className="under")
+        return html.P("Không dòng nào bị loại hay nghi ngờ.", className="under")
     part = (
         f", {text.number(len(rejected))} dòng mới nhất theo lý do" if number > len(rejected) else ""
     )
-    reasons = Counter(item["reason"] for item in rejected).most_common()
     return html.Div([
-        html.H3(f"{text.number(number)} dòng bị loại{part}"),
-        html.Ul(
-            [html.Li([html.B(text.number(count)), html.Span(reason)]) for reason, count in reasons],
-            className="reasons",
-        ),
+        html.H3(f"{text.number(number)} dòng bị loại hoặc nghi ngờ{part}"),
+        *(_rule(rule, items) for rule, items in _by_rule(rejected)),
     ])
+
+
+def _by_rule(rejected: list[Row]) -> list[tuple[str, list[Row]]]:
+    """Items by the words of their rule: that of the newest item first, newest first in each."""
+    found: dict[str, list[Row]] = {}
+    for item in rejected:
+        found.setdefault(query.RULES.get(item["rule"], "Lý do khác"), []).append(item)
+    return list(found.items())
+
+
+def _rule(rule: str, items: list[Row]) -> Piece:
+    reasons = Counter(item["reason"] for item in items).most_common()
+    return html.Section(
+        [
+            html.H4([rule, html.Span(text.number(len(items)), className="rule-count")]),
+            html.Ul(
+                [html.Li([html.B(text.number(n)), html.Span(reason)]) for reason, n in reasons],
+                className="reasons",
+            ),
+        ],
+        className="rule",
+    )
+
+
+def _items(row: Row, rejected: list[Row], *, whole: bool) -> Piece:
+    """The items themselves; where there is none, no empty table and no empty file is offered."""
+    if not rejected:
+        return None
+    if whole:
+        tables = [
+            html.Section([html.H4(rule), _rejected(items)], className="rule")
+            for rule, items in _by_rule(rejected)
+        ]
+    else:
+        tables = [_rejected(rejected[:SHOWN])]
+    files = components.downloads("/api/v1/rejections", link, row["rejected"], source=row["source"])
+    return _more("Từng dòng, mới nhất trước", *tables, files, whole=whole)
 
 
 def _rejected(shown: list[Row]) -> Piece:
@@ -306,7 +332,7 @@ def _rejected(shown: list[Row]) -> Piece:
         [
             (
                 f"{item['at'].astimezone(text.LOCAL):%H:%M:%S %d/%m/%Y}",
-                html.Code(item["position"], className="place"),
+                html.Code(item["position"] or text.NONE, className="place"),
                 item["reason"],
                 html.Span(_fields(item["fields"]), className="place"),
             )
@@ -333,6 +359,8 @@ def _said(field: str, value: Any) -> str:
     """What a field of ours holds; what the source itself wrote stays as it wrote it."""
     if field == "element":
         return _named(str(value))
+    if field == "org_unit" and value in desk().orgunits:
+        return desk().orgunits[value].name
     if field == "period":
         return text.period(value)
     try:
