@@ -109,6 +109,9 @@ source = _table(
     _maybe("first_poll_at", Int),
     _maybe("loaded_at", Int),
     _maybe("load_boundary", Int),
+    sa.Column("deadline", Int, nullable=False, server_default="900"),  # seconds of one poll
+    _maybe("next_due_at", Int),
+    _maybe("lost_at", Int),  # since when it fails, once that has been announced
 )
 watermark = _table(
     "watermark",
