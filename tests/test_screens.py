@@ -23,27 +23,30 @@ class Screens:
         app = Dash("layouts", server=False, assets_folder=str(folder), enable_mcp=False)
         problems.install(server)
         guard.install(app, server, Settings())
-        screens.install(server, store)
+        self.draw_ahead = screens.install(server, store)
         compress.install(server)
         app.init_app(server)
-        app.layout = html.Div([dcc.Store(id="live"), html.Div(id="wall")])
+        app.layout = html.Div([dcc.Store(id="live"), dcc.Store(id="page"), html.Div(id="wall")])
         monkeypatch.setattr(state, "now", lambda: self.at)
 
-        @app.callback(Output("wall", "children"), Input("live", "data"))
-        def draw(live):
+        @app.callback(Output("wall", "children"), Input("live", "data"), Input("page", "data"))
+        def draw(_live, page):
             self.drawn += 1
-            if live != "unsteady":
+            if page != "unsteady":
                 state.steady(self.until)
             return f"lần {self.drawn} " + "x" * 1200
 
         self.client = server.test_client()
         self.ask("first")
 
-    def ask(self, live="same", accept="identity"):
+    def ask(self, page="same", accept="identity", live="told"):
         body = {
             "output": "wall.children",
             "outputs": {"id": "wall", "property": "children"},
-            "inputs": [{"id": "live", "property": "data", "value": live}],
+            "inputs": [
+                {"id": "live", "property": "data", "value": live},
+                {"id": "page", "property": "data", "value": page},
+            ],
             "changedPropIds": ["live.data"],
         }
         reply = self.client.post(
@@ -109,3 +112,25 @@ def test_the_guard_stands_before_what_was_kept(wall):
     wall.ask()
     reply = wall.client.post(guard.CALLBACK, data=b"{}", headers={"Host": "ke-gian.example"})
     assert reply.status_code == 421
+
+
+def test_what_a_screen_was_told_is_not_part_of_its_question(wall):
+    assert wall.ask(live={"asked": 1}).data == wall.ask(live={"asked": 2}).data
+
+
+def test_a_change_is_drawn_before_the_first_screen_asks(wall):
+    before = wall.ask().data
+    wall.touch()
+    wall.draw_ahead()
+    drawn = wall.drawn
+    assert wall.ask().data != before
+    assert wall.drawn == drawn
+
+
+def test_nothing_is_drawn_ahead_for_screens_that_have_gone(wall, monkeypatch):
+    wall.ask()
+    monkeypatch.setattr(screens, "OF_LATE", -1.0)
+    wall.touch()
+    drawn = wall.drawn
+    wall.draw_ahead()
+    assert wall.drawn == drawn

@@ -33,8 +33,13 @@ State = dict[str, Any]
 class Watch:
     """What the store says of itself, read once for all the streams of this process."""
 
-    def __init__(self, read: Callable[[], State], version: Callable[[], int]):
-        self._read, self._version = read, version
+    def __init__(
+        self,
+        read: Callable[[], State],
+        version: Callable[[], int],
+        prepare: Callable[[], None] = lambda: None,
+    ):
+        self._read, self._version, self._prepare = read, version, prepare
         self._changed = Condition()
         self._thread: Thread | None = None
         self.state: State | None = None
@@ -67,6 +72,8 @@ class Watch:
             try:
                 if self.state is None or self._version() != self.state["version"]:
                     state = self._read()
+                    if self.streams:
+                        self._prepare()
                     with self._changed:
                         self.state = state
                         self._changed.notify_all()
@@ -85,14 +92,16 @@ def build(root: Path) -> str:
     return sha256(text.encode()).hexdigest()[:12]
 
 
-def install(server: Flask, store: Any, assets: Path) -> Watch:
-    """Serve ``/events`` from this store."""
+def install(
+    server: Flask, store: Any, assets: Path, prepare: Callable[[], None] = lambda: None
+) -> Watch:
+    """Serve ``/events`` from this store; ``prepare`` runs before the streams are told of news."""
 
     def read() -> State:
         version = store.version()  # before the topics: a commit in between is seen at the next look
         return {"version": version, "topics": store.topics()}
 
-    watch = Watch(read, store.version)
+    watch = Watch(read, store.version, prepare)
     hello = {"instance": os.environ.get("IOC_INSTANCE", ""), "build": build(assets)}
 
     @server.get("/events")

@@ -1,6 +1,7 @@
 """W1, W2 and the first load of the wall, over HTTP; ``as_of`` beside its live twin."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from tests.benchmarks.writing import commit
 
 TILE = "T02b"
 CALLBACK = "/_dash-update-component"
+EVENTS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 
 def over_http(store: KpiStore, scratch: Path, size: str, *, times: int) -> Iterator[Line]:
@@ -37,7 +39,9 @@ def over_http(store: KpiStore, scratch: Path, size: str, *, times: int) -> Itera
     }
     here = "tests.benchmarks.floors"
     with ExitStack() as stack:
-        ours = Client(stack.enter_context(serving.gunicorn(f"{here}:create_product()", env)))
+        port = stack.enter_context(serving.gunicorn(f"{here}:create_product()", env))
+        stack.enter_context(serving.live_screen(port))
+        ours = Client(port)
         floor = Client(stack.enter_context(serving.gunicorn(f"{here}:create()", env)))
         stack.callback(ours.close)
         stack.callback(floor.close)
@@ -63,7 +67,7 @@ def _one_tile(ours: Client, floor: Client, answers: Path, size: str, times: int)
 def _the_wall(
     store: KpiStore, ours: Client, floor: Client, answers: Path, size: str, times: int
 ) -> Iterator[Line]:
-    """One refresh: by the first screen that asks after a commit, and by the others."""
+    """One refresh: by the first screen that is told of a commit, and by the others."""
     declared = {one["output"]: one for one in orjson.loads(_plain(ours, "/_dash-dependencies"))}
     refresh = next(one for name, one in declared.items() if "wall-tiles.children" in name)
     body = _body(refresh, {"live": {"version": 1, "topics": {}}, "wall-fit": {}})
@@ -76,8 +80,16 @@ def _the_wall(
         lambda: floor.ask(f"/w2{months}", body),
         lambda: floor.ask("/same/w2", body),
     )
+
+    def told() -> None:
+        """A commit, until the stream says so: screens ask then, not before."""
+        commit(store)
+        newest = store.version()
+        while orjson.loads(ours.ask("/events", None, EVENTS))["version"] < newest:
+            time.sleep(0.01)
+
     changes = (
-        ("màn đầu sau thay đổi", partial(commit, store), times // 2),
+        ("màn đầu sau thay đổi", told, times // 4),
         ("các màn tiếp theo", lambda: None, times),
     )
     for name, before, turns in changes:

@@ -41,6 +41,17 @@ class Client:
 
 
 @contextmanager
+def live_screen(port: int) -> Iterator[None]:
+    """A screen that holds the event stream open, as every live one does."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as stream:
+        stream.sendall(
+            b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
+        )
+        stream.recv(1)
+        yield
+
+
+@contextmanager
 def process(command: list[str], port: int, env: Mapping[str, str], **how: Any) -> Iterator[int]:
     """A server that lives as long as the block; entered once its port answers."""
     child = subprocess.Popen(command, env={**os.environ, **env}, **{"cwd": ROOT, **how})
