@@ -22,6 +22,9 @@ import python_calamine
 
 from connectors.sandbox import lived, serve
 from connectors.sandbox.dossiers import dossiers_of_day
+from connectors.sandbox.field_desk import CAP, FieldReports
+from connectors.sandbox.field_reports import SERVICES
+from connectors.sandbox.field_reports import SLOT as FIELD_SLOT
 from connectors.sandbox.journal import SLOT, Journal, sequence
 from connectors.sandbox.mark import SAMPLE
 from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET
@@ -314,6 +317,7 @@ class Running:
         self.sandbox = sandbox
         self.portal = f"http://127.0.0.1:{sandbox.portal.port}"
         self.control = f"http://127.0.0.1:{sandbox.control.port}"
+        self.field = f"http://127.0.0.1:{sandbox.field.port}"
         self.client = httpx2.Client(base_url=self.portal, timeout=30)
         self.authorise()
 
@@ -340,6 +344,11 @@ class Running:
 
     def order(self, path: str, **headers: str) -> httpx2.Response:
         return httpx2.post(self.control + path, headers=headers, timeout=30)
+
+    def reports(self, **asked: str) -> list[Row]:
+        reply = httpx2.get(f"{self.field}/requests.json", params=asked, timeout=30).json()
+        assert reply["ghiChu"] == SAMPLE
+        return reply["service_requests"]
 
     def await_reports(self) -> None:
         end = time.monotonic() + 60
@@ -538,6 +547,173 @@ def test_the_sandbox_ends_at_once_when_told_to(tmp_path: Path):
         child.send_signal(signal.SIGTERM)
         assert child.wait(15) == 0
     assert lived.read(tmp_path / "staff" / ".du-lieu-mau")
+
+
+# --- the field reports ---------------------------------------------------------------------------
+
+ORDER = {"X-Sandbox-Control": "1"}
+
+
+def said(row: Row, name: str) -> Any:
+    return row["extended_attributes"][name]
+
+
+@pytest.fixture(scope="module")
+def field_reports() -> list[Row]:
+    """Every report as it stands now."""
+    return FieldReports(province(), lambda: NOW).rows()
+
+
+def test_field_reports_have_their_real_volume_whatever_the_scale(field_reports: list[Row]):
+    years = collections.Counter(row["requested_datetime"][:4] for row in field_reports)
+    assert sorted(years) == ["2021", "2022", "2023", "2024", "2025", "2026"]
+    assert all(300 <= count <= 750 for count in years.values())
+    assert field_reports == FieldReports(province(scale=1), lambda: NOW).rows()
+    assert field_reports != FieldReports(province(seed=1), lambda: NOW).rows()
+    assert len({row["service_request_id"] for row in field_reports}) == len(field_reports)
+    recent = [row for row in field_reports if row["requested_datetime"] > "2026-05-22"]
+    assert len([row for row in recent if row["lat"]]) > 350
+    overdue = [
+        r
+        for r in field_reports
+        if r["status"] == "open" and r["expected_datetime"] < NOW.isoformat()
+    ]
+    assert 10 < len(overdue) < len([r for r in field_reports if r["status"] == "open"]) < 150
+
+
+def test_every_report_names_units_that_answer_on_its_day_and_lies_near_its_commune(
+    field_reports: list[Row],
+):
+    orgunits, levels = OrgUnits.load(), collections.Counter()
+    for row in field_reports:
+        day = date.fromisoformat(row["requested_datetime"][:10])
+        agency = orgunits.resolve(said(row, "ma_co_quan"), day)
+        place = orgunits[orgunits.resolve(said(row, "ma_xa"), day).uid]
+        assert not agency.old_code and place.level == "commune"
+        levels[orgunits[agency.uid].level, day >= date(2025, 7, 1)] += 1
+        if row["lat"]:
+            assert abs(float(row["lat"]) - place.lat) < 0.02
+            assert abs(float(row["long"]) - place.lon) < 0.02
+    assert set(levels) == {
+        ("commune", False), ("district", False), ("department", False),
+        ("commune", True), ("department", True),
+    }  # fmt: skip
+    unplaced = sum(not row["lat"] for row in field_reports)
+    assert 0.01 < unplaced / len(field_reports) < 0.1
+
+
+def test_a_report_goes_its_way_and_an_extension_a_refusal_and_a_rating_are_what_they_are():
+    desk = FieldReports(province(), lambda: NOW)
+    desk.rows()
+    ways = collections.Counter()
+    for life in desk._lives:
+        states = [report.state for _, report in life.changes]
+        assert [at for at, _ in life.changes] == sorted({at for at, _ in life.changes})
+        ways[tuple(dict.fromkeys(states))] += 1
+        dues = [report.due for _, report in life.changes]
+        assert (dues[-1] > dues[0]) == life.changes[-1][1].extended
+        if states[-1] == "từ chối":
+            assert dues[-1] == dues[0] and "đã điều phối" not in states
+        for _, report in life.changes:
+            assert (report.done is not None) == (report.state in ("đã có kết quả", "từ chối"))
+            assert report.rating is None or report.state == "đã có kết quả"
+    assert set(ways) == {
+        ("tiếp nhận", "từ chối"),
+        ("tiếp nhận", "đã điều phối", "đang xử lý", "đã có kết quả"),
+    }
+    rated = [life.changes[-1][1].rating for life in desk._lives]
+    assert set(rated) == {None, "hài lòng", "chấp nhận", "không hài lòng"}
+    extended = sum(life.changes[-1][1].extended for life in desk._lives)
+    assert 0.05 < extended / len(desk._lives) < 0.12
+
+
+def test_in_live_time_reports_arrive_and_move_and_a_restart_tells_the_same():
+    moving, start = [NOW], sequence(NOW)
+    desk = FieldReports(province(), lambda: moving[0], [(start, lived.FOR_EVER)])
+    before = {row["service_request_id"]: row for row in desk.rows()}
+    moving[0] += timedelta(minutes=30)
+    after = {row["service_request_id"]: row for row in desk.rows()}
+    new = after.keys() - before.keys()
+    assert len(new) >= 30 * 60 // FIELD_SLOT - 1
+    assert len({said(after[key], "trang_thai") for key in new}) > 1
+    again = FieldReports(province(), lambda: moving[0], [(start, sequence(moving[0]))])
+    assert {row["service_request_id"]: row for row in again.rows()} == after  # after a restart
+
+
+def test_reports_change_and_a_few_vanish_long_after_they_were_opened():
+    moving, seen = [NOW - timedelta(days=400)], dict[int, Row]()
+    desk = FieldReports(province(), lambda: moving[0])
+    for _ in range(13):
+        moving[0] += timedelta(days=30)
+        now = {row["service_request_id"]: row for row in desk.rows()}
+        seen |= now
+    gone = seen.keys() - now.keys()
+    assert 0 < len(gone) < 0.03 * len(seen)
+    late = [
+        row
+        for row in now.values()
+        if instant(row["updated_datetime"]) - instant(row["requested_datetime"]) > timedelta(days=7)
+    ]
+    assert len(late) > 0.2 * len(now)
+
+
+def test_a_reply_holds_the_newest_thousand_and_borders_are_inclusive(running: Running):
+    rows = running.reports()
+    assert len(rows) < CAP
+    opened = [row["requested_datetime"] for row in rows]
+    assert opened == sorted(opened, reverse=True)
+    asked = {"start_date": opened[7], "end_date": opened[3]}
+    assert running.reports(**asked) == rows[3:8]
+    utc = {
+        name: datetime.fromisoformat(text).astimezone(UTC).isoformat()
+        for name, text in asked.items()
+    }
+    assert running.reports(**utc) == rows[3:8]
+    open_ones = running.reports(status="open", service_code="MT-RAC,HT-GT")
+    assert {row["status"] for row in open_ones} == {"open"}
+    assert {row["service_code"] for row in open_ones} <= {"MT-RAC", "HT-GT"}
+    one = httpx2.get(f"{running.field}/requests/{rows[0]['service_request_id']}.json").json()
+    assert one["service_requests"] == rows[:1]
+    services = httpx2.get(f"{running.field}/services.json").json()
+    assert [row["service_code"] for row in services] == [service.code for service in SERVICES]
+
+
+def test_a_crowd_is_cut_to_the_newest_thousand(start: Start):
+    own = start()
+    for _ in range(2):
+        assert own.order("/control/phan-anh?so=600", **ORDER).status_code == 200
+    rows = own.reports()
+    assert len({row["service_request_id"] for row in rows}) == len(rows) == CAP
+    assert {row["requested_datetime"][:10] for row in rows} == {NOW.date().isoformat()}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["start_date=rác", "end_date=2026-99-99", "start_date=2026-01-01", "start_date=2027-01-01"],
+)
+def test_a_question_that_is_not_understood_gets_a_page_with_status_200(
+    running: Running, query: str
+):
+    reply = httpx2.get(f"{running.field}/requests.json?{query}")
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith("text/html")
+    assert SAMPLE in reply.text and reply.headers["x-du-lieu"] == "DU LIEU MAU"
+
+
+def test_reports_on_request_appear_now_and_the_system_can_die_and_come_back(start: Start):
+    own = start()
+    assert own.order("/control/phan-anh").status_code == 403
+    asked = own.order("/control/phan-anh?so=3&coQuan=18880", **ORDER).json()["maPhanAnh"]
+    told = [row for row in own.reports() if row["service_request_id"] in asked]
+    assert len(asked) == len(told) == 3
+    assert {said(row, "ma_xa") for row in told} == {"18880"}
+    stop = own.order("/control/dung?heThong=field_reports", **ORDER).json()
+    assert (stop["phanAnh"], stop["congMotCua"]) == (False, True)
+    with pytest.raises(httpx2.ConnectError):
+        own.reports()
+    assert own.order("/control/chay?heThong=field_reports", **ORDER).json()["phanAnh"] is True
+    assert own.reports()
+    assert own.order("/control/dung?heThong=khac", **ORDER).status_code == 400
 
 
 # --- the staff reports ---------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class FieldReports:
         self._reporters, self._now, self._lived = Reporters(province), now, lived or []
         self._lives: list[Life] = []  # by opening
         self._drawn, self._slots = FIRST_DAY, set[int]()
-        self._served = 0
+        self._served = self._asked = 0
         self._lock = Lock()
 
     def rows(self, begin: int = 0, end: int | None = None) -> list[Row]:
@@ -76,7 +76,9 @@ class FieldReports:
         """Let reports be filed at this instant; returns their numbers."""
         with self._lock:
             now = self._draw()
-            asked = [self._reporters.asked(now, i, org_unit) for i in range(count)]
+            numbers = range(self._asked, self._asked + count)
+            asked = [self._reporters.asked(now, i % 10_000, org_unit) for i in numbers]
+            self._asked += count
             for life in asked:
                 insort(self._lives, life, key=_opened)
             return [life.changes[0][1].number for life in asked]

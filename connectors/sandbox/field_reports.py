@@ -129,7 +129,7 @@ class Reporters:
     def asked(self, at: int, number: int, org_unit: str | None = None) -> Life:
         """A report filed at this instant on request, in a commune if it is named and open."""
         rng = Random(f"field asked:{self._province.seed}:{at}:{number}")
-        name = int(f"{date_of(at // DAY):%y%m%d}{at % DAY:05d}{number:03d}")
+        name = int(f"{date_of(at // DAY):%y%m%d}{at % DAY:05d}{number:04d}")
         return self._life(rng, self._draw(rng, name, at, org_unit), _QUICK)
 
     def _draw(self, rng: Random, number: int, opened: int, wanted: str | None = None) -> Report:
@@ -169,14 +169,15 @@ class Reporters:
     def _life(self, rng: Random, report: Report, pace: float) -> Life:
         """``pace`` shortens every step; the deadline stays what the rules say."""
         late_entry = report.channel == "tổng đài" and rng.random() < 0.3  # from the paper book
-        at = report.opened + int(rng.uniform(0.2, 60 if late_entry else 0.5) * HOUR * pace)
+        wait = rng.uniform(0.2, 60 if late_entry else 0.5) * HOUR
+        at = report.opened + (int(wait) if pace == 1 else 0)
         changes = [(at, report)]
         for hours, change in self._steps(rng, report):
             at += max(1, int(hours * HOUR * pace))
             closes = change.get("state") in (RESOLVED, REFUSED)
             report = replace(report, **change, **({"done": at} if closes else {}))
             changes.append((at, report))
-        gone = at + int(rng.uniform(3, 40)) * DAY if rng.random() < 0.008 else None
+        gone = at + int(rng.uniform(3, 40)) * DAY if rng.random() < 0.015 else None
         return Life(report.opened, changes, gone if pace == 1 else None)
 
     def _steps(self, rng: Random, report: Report) -> list[tuple[float, dict]]:
