@@ -21,6 +21,10 @@ from kpi.store import KpiStore
 
 SCHEMATIC = Path(__file__).parent / "geo" / "schematic.geojson"
 LAST_DISTRICTS = date(2025, 6, 30)
+BUILT_IN: dict[str, tuple[Level, str, date | None]] = {
+    "areas": ("area", "Sơ đồ các địa bàn", None),
+    "districts": ("district", "Sơ đồ các huyện", LAST_DISTRICTS),
+}
 _table = schema.map_layer
 
 
@@ -95,14 +99,8 @@ def _built_in(store: KpiStore) -> list[Layer]:
             True,
             sha256(_schematic(tuple(_units(store, level)))).hexdigest(),
         )
-        for id, level, name, until in _BUILT_IN
+        for id, (level, name, until) in BUILT_IN.items()
     ]
-
-
-_BUILT_IN: tuple[tuple[str, Level, str, date | None], ...] = (
-    ("areas", "area", "Sơ đồ các địa bàn", None),
-    ("districts", "district", "Sơ đồ các huyện", LAST_DISTRICTS),
-)
 
 
 def _units(store: KpiStore, level: Level) -> list[OrgUnit]:
