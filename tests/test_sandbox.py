@@ -13,13 +13,17 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import openpyxl
 import pytest
 import python_calamine
+import sqlalchemy as sa
 
+from connectors.config import load_sources
+from connectors.poller import poll
 from connectors.sandbox import lived, serve
 from connectors.sandbox.dossiers import dossiers_of_day
 from connectors.sandbox.field_desk import CAP, FieldReports
@@ -34,7 +38,9 @@ from connectors.sandbox.staff import PREFIX, StaffReports
 from connectors.sandbox.workdays import busyness, expected_dossiers, is_workday
 from ioc.errors import ConfigError, IocError, UnknownOrgUnit
 from ioc.orgunits import OrgUnits
-from ioc.period import LOCAL, day_number
+from ioc.period import LOCAL, Period, day_number
+from ioc.principal import Principal
+from kpi import health, query
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=LOCAL)
 SEED = 450
@@ -714,6 +720,49 @@ def test_reports_on_request_appear_now_and_the_system_can_die_and_come_back(star
     assert own.order("/control/chay?heThong=field_reports", **ORDER).json()["phanAnh"] is True
     assert own.reports()
     assert own.order("/control/dung?heThong=khac", **ORDER).status_code == 400
+
+
+def test_the_store_holds_what_the_system_says_and_its_figures_come_from_it(
+    start: Start, sqlite_store: Any, tmp_path: Path
+):
+    own = start()
+    source = next(one for one in load_sources() if one.id == "field_reports")
+    source = source.model_copy(update={"url": own.field})
+    health.publish_sources(sqlite_store, [source])
+    settings = SimpleNamespace(data=tmp_path, secret_key_file=None)
+    run = poll(sqlite_store, source, settings, now=NOW)
+    truth = own.sandbox.field_reports.rows()
+    assert (run["outcome"], run["new"], run["rejected"]) == ("ok", len(truth), 0)
+    with sqlite_store.read() as connection:
+        stored = connection.execute(
+            sa.text("SELECT opened_at, due_at, closed_at, lat, lon, category FROM record")
+        ).all()
+    assert sorted(stored, key=repr) == sorted(map(as_stored, truth), key=repr)
+    done = [row for row in truth if (said(row, "thoi_diem_ket_qua") or "")[:4] == "2025"]
+    done = [row for row in done if said(row, "trang_thai") == "đã có kết quả"]
+    timely = [r for r in done if said(r, "thoi_diem_ket_qua") <= r["expected_datetime"]]
+    rated = [row for row in done if said(row, "danh_gia")]
+    content = [row for row in rated if said(row, "danh_gia") != "không hài lòng"]
+    frame = query.values(
+        sqlite_store,
+        Principal.local_admin(),
+        indicators=["I10.1a", "I10.1b"],
+        org_units=["area-qb"],
+        grain="year",
+        first=Period.parse("2025"),
+        last=Period.parse("2025"),
+    ).frame()
+    found = frame.set_index("indicator")[["numerator", "denominator"]].astype(int)
+    assert tuple(found.loc["I10.1a"]) == (len(timely), len(done))
+    assert tuple(found.loc["I10.1b"]) == (len(content), len(rated))
+
+
+def as_stored(row: Row) -> tuple:
+    """What the store must hold of a report."""
+    times = (row["requested_datetime"], row["expected_datetime"], said(row, "thoi_diem_ket_qua"))
+    micro = [round(instant(text).timestamp()) * 1_000_000 if text else None for text in times]
+    place = [float(row[name]) if row[name] else None for name in ("lat", "long")]
+    return (*micro, *place, row["service_code"])
 
 
 # --- the staff reports ---------------------------------------------------------------------------
