@@ -56,7 +56,7 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
     from flask import Flask, g
 
     from layouts import shell, state
-    from layouts.web import api, cache, compress, guard, health, live, problems, screens
+    from layouts.web import api, cache, compress, geo, guard, health, live, problems, screens
 
     class Pages(Dash):
         def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]
@@ -85,6 +85,7 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
     state.place(server, store=store, settings=settings, orgunits=store.orgunits)
     watch = live.install(server, store, ROOT / "assets", draw_ahead)
     health.install(server, store, watch)
+    geo.install(server, store)
     api.install(server, store, cache.install(server, settings.cache_url))
     app.init_app(server)
     shell.install(app)

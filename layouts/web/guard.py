@@ -7,6 +7,7 @@ every route, and once more in every question.
 
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from dash import Dash
@@ -25,7 +26,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
 POLICY = (
     "default-src 'none'; script-src 'self' {hashes}; style-src-elem 'self' 'unsafe-inline';"
-    " style-src-attr 'none'; img-src 'self' data: blob:; font-src 'self' data:;"
+    " style-src-attr 'none'; img-src 'self' data: blob:{tiles}; font-src 'self' data:;"
     " connect-src 'self'; worker-src 'self' blob:; form-action 'self'; base-uri 'none';"
     " frame-ancestors 'none'; object-src 'none'"
 )
@@ -75,7 +76,8 @@ def install(app: Dash, server: Flask, settings: Settings) -> None:
         # clientside callbacks are inline scripts: their hashes are known only when all are declared
         known = len(app._inline_scripts)
         if known not in policy:
-            policy[known] = POLICY.format(hashes=" ".join(app.csp_hashes()))
+            hashes = " ".join(app.csp_hashes())
+            policy[known] = POLICY.format(hashes=hashes, tiles=tiles(settings.tile_url))
         response.headers["Content-Security-Policy"] = policy[known]
         if not request.path.startswith(STATIC):
             response.headers.setdefault("Cache-Control", "no-store")
@@ -85,6 +87,12 @@ def install(app: Dash, server: Flask, settings: Settings) -> None:
                 "public, max-age=31536000, immutable" if fingerprinted else "no-cache"
             )
         return response
+
+
+def tiles(address: str | None) -> str:
+    """Where map tiles may come from; nowhere but here when none are set."""
+    parts = urlsplit(address or "")
+    return f" {parts.scheme}://{parts.netloc.replace('{s}', '*')}" if parts.netloc else ""
 
 
 def identify(settings: Settings) -> Principal | None:

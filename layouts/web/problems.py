@@ -43,7 +43,7 @@ PAGE = """<!doctype html>
 margin:15vh auto;max-width:40rem;padding:0 1rem}}a{{color:#E8EAED}}p{{color:#A8B0B8}}</style>
 <h1>{title}</h1><p>{detail}</p><p>Mã {status}</p><p><a href="/">Về trang đầu</a></p></html>
 """
-MACHINE = ("/api/", "/events", "/_dash", "/healthz", "/readyz")
+MACHINE = ("/api/", "/geo/", "/events", "/_dash", "/healthz", "/readyz")
 
 
 class Problem(Exception):
