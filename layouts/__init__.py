@@ -16,6 +16,8 @@ PAGES = (
     Page("/", "layouts.register", "Chỉ tiêu của đề án", "Chỉ tiêu"),
     Page("/wall", "layouts.wall", "Màn hình tường", "Màn hình tường"),
     Page("/indicator/<key>", "layouts.indicator", "Chỉ số"),
+    Page("/org-unit/<uid>", "layouts.org_unit", "Đơn vị"),
+    Page("/search", "layouts.search", "Tìm"),
     Page("/sources", "layouts.sources", "Nguồn dữ liệu", "Nguồn dữ liệu"),
     Page("/sources/<source>", "layouts.sources", "Nguồn dữ liệu"),
 )

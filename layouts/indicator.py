@@ -8,7 +8,7 @@ from dash import Input, Output, State, dcc, html
 
 from ioc.period import Period
 from kpi import query
-from layouts import components, figures, shell, text, theme
+from layouts import components, figures, lately, places, shell, text, theme
 from layouts.components import Piece
 from layouts.definition import definition, readings
 from layouts.lines import (
@@ -44,7 +44,7 @@ def layout(key: str = "", org_unit: str = "", level: str = "", figure: str = "",
         dcc.Store(id="indicator-view", data=given),
         _title(view),
         *body,
-        crumbs=_crumbs(view),
+        crumbs=shell.crumb(*places.path(view.org_unit, view.indicator["short"])),
     )
 
 
@@ -80,20 +80,6 @@ def draw(_live: Any, given: Any, seen: Any) -> tuple[Any, ...]:
 # ── frame of the page ──────────────────────────────────────────────────────────────────────
 
 
-def _crumbs(view: View) -> list[Piece]:
-    steps = [("Chỉ tiêu", "/")]
-    here = view.org_unit == AREA
-    steps.append((view.indicator["short"], "" if here else link(f"/indicator/{view.key}")))
-    if not here:
-        chain = [uid for uid in desk().orgunits.ancestors(view.org_unit) if uid != AREA]
-        known = [desk().orgunits[uid] for uid in reversed(chain)]
-        steps += [
-            (unit.name, view.address(org_unit=unit.uid)) for unit in known if unit.level == "area"
-        ]
-        steps.append((view.unit.name, ""))
-    return shell.crumb(*steps)
-
-
 def _title(view: View) -> Piece:
     bullet = f"Mục tiêu số {view.line.target['bullet']:.0f}" if view.line else "Chỉ số"
     codes = text.join([bullet, view.line.id if view.line else "", view.key])
@@ -101,12 +87,22 @@ def _title(view: View) -> Piece:
         [
             html.Div([
                 html.H1(view.indicator["name"]),
-                html.P(f"{codes} · {view.unit.name}", className="lede"),
+                html.P([f"{codes} · ", *_whose(view)], className="lede"),
             ]),
             _siblings(view),
         ],
         className="title-row",
     )
+
+
+def _whose(view: View) -> list[Piece]:
+    """Whose figures these are, and the way to all the others' and to the records."""
+    found: list[Piece] = [dcc.Link(view.unit.name, href=places.address(view.org_unit))]
+    if view.org_unit != AREA:
+        found += [" · ", dcc.Link("xem toàn địa bàn", href=link(f"/indicator/{view.key}"))]
+    if href := lately.cases(view.key, view.org_unit, view.row.get("period")):
+        found += [" · ", dcc.Link("xem hồ sơ", href=href)]
+    return found
 
 
 def _siblings(view: View) -> Piece:

@@ -7,7 +7,7 @@ from typing import Any
 from dash import dcc, html
 
 from kpi import query
-from layouts import components, text, theme
+from layouts import components, lately, text, theme
 from layouts.components import Piece
 from layouts.lines import Row, closed, parts_of, verdict
 from layouts.state import ask, link, today
@@ -72,21 +72,34 @@ def _rank(view: View, row: Row, closing: bool) -> Piece:
     mark = theme.status(name)
     value = None if absent else 100 * over / under
     here = " here" if row["org_unit"] == view.org_unit else ""
-    return dcc.Link(
+    return html.Div(
         [
             components.shape(mark, f"hue-{name}" if closing else "", label=mark.word)
             if closing or absent
             else html.Span(),
-            html.Span(row["name"], className="rank-name"),
+            dcc.Link(
+                row["name"], href=view.address(org_unit=row["org_unit"]), className="rank-name"
+            ),
             components.bullet(value, target["threshold"], target.get("threshold_high")),
             html.Span(text.percent(over, under, *view.borders), className="rank-value"),
-            html.Span(
-                "chưa có số liệu" if absent else text.counts(over, under), className="rank-n"
-            ),
+            _counts(view, row, closing),
         ],
-        href=view.address(org_unit=row["org_unit"]),
         className=f"rank{' empty' if absent else ''}{here}",
     )
+
+
+def _counts(view: View, row: Row, closing: bool) -> Piece:
+    """How much stands behind a share, and the way there."""
+    over, under = parts_of(row, closing=closing)
+    if not (text.known(over) and text.known(under)) or not under:
+        return html.Span("chưa có số liệu", className="rank-n")
+    window = row.get("closing_period" if closing else "period")
+    href = lately.cases(view.key, row["org_unit"], window)
+    shown = text.counts(over, under)
+    if not href:
+        return html.Span(shown, className="rank-n")
+    words = f"Hồ sơ tiếp nhận trong {text.period(window)}"
+    return dcc.Link(shown, href=href, className="rank-n", title=words)
 
 
 def _stands(view: View, over: Any, under: Any) -> str:

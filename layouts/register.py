@@ -54,9 +54,9 @@ def pieces(found: list[Line], grid: matrix.Grid) -> dict[str, Piece]:
         shown |= {
             f"{line.id}:class": f"s-{line.status}{' muted' if line.muted else ''}",
             f"{line.id}:status": line.status,
-            f"{line.id}:outcome": _outcome(line),
-            f"{line.id}:bar": _bar(line),
-            f"{line.id}:live": _live(line),
+            f"{line.id}:outcome": outcome(line),
+            f"{line.id}:bar": bar(line),
+            f"{line.id}:live": live(line),
         }
     return shown | matrix.rows(found, grid)
 
@@ -137,7 +137,7 @@ def register(found: list[Line], shown: Pieces) -> Piece:
 def _row(line: Line, shown: Pieces, *, first: bool) -> Piece:
     name = html.Td(_name(line), className="c-name first" if first else "c-name")
     if line.status == "no_source":
-        middle = [html.Td(_without_source(line), className="c-outcome c-without", colSpan=3)]
+        middle = [html.Td(without_source(line), className="c-outcome c-without", colSpan=3)]
     else:
         middle = [
             slot("register", f"{line.id}:{part}", shown, html.Td, className=f"c-{part}")
@@ -193,7 +193,8 @@ def _readings(line: Line) -> str:
     return f"Đang dùng: {line.level}; cách đọc thứ hai: {other}"
 
 
-def _outcome(line: Line) -> Piece:
+def outcome(line: Line) -> Piece:
+    """The figure that decides, its status, its counts and what is missing to the target."""
     if len(line.parts) > 1:
         return html.Div([
             components.status(line.status, muted=line.muted),
@@ -234,7 +235,8 @@ def _part(line: Line) -> Any:
     return draw_part
 
 
-def _bar(line: Line) -> Piece:
+def bar(line: Line) -> Piece:
+    """The deciding figure against the threshold; none where parts have one each."""
     row, target = line.row, line.target
     value = row.get("closing_value") if closed(row) else row.get("value")
     if not line.numeric or len(line.parts) > 1:
@@ -242,7 +244,8 @@ def _bar(line: Line) -> Piece:
     return components.bullet(value, target["threshold"], target.get("threshold_high"))
 
 
-def _live(line: Line) -> Piece:
+def live(line: Line) -> Piece:
+    """The live figure with its age and clocks, compared in words only."""
     row = line.row
     shown = figure(row, line.lines)
     if len(line.parts) > 1 or shown == text.NONE:
@@ -277,7 +280,8 @@ def clocks(row: Row) -> Piece:
     )
 
 
-def _without_source(line: Line) -> Piece:
+def without_source(line: Line) -> Piece:
+    """Says so, and which system would have to be connected."""
     catalogue = desk().store.catalogue
     names = {
         catalogue.sectors.get(found.sector, "")

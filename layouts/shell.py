@@ -8,7 +8,7 @@ from typing import Any
 import dash
 from dash import Input, Output, State, dcc, html
 
-from layouts import PAGES, state, text
+from layouts import PAGES, finder, state, text
 from layouts.components import Piece
 
 PRODUCT = "Trung tâm điều hành thông minh"
@@ -64,7 +64,9 @@ def layout() -> Piece:
     )
 
 
-def desk_page(*children: Piece, active: str = "", crumbs: list[Piece] | None = None) -> Piece:
+def desk_page(
+    *children: Piece, active: str = "", crumbs: list[Piece] | None = None, asked: str = ""
+) -> Piece:
     """A page at a desk: header with navigation, the page, footer with the data's version."""
     menu = [
         dcc.Link(
@@ -89,6 +91,7 @@ def desk_page(*children: Piece, active: str = "", crumbs: list[Piece] | None = N
                         className="brand",
                     ),
                     html.Nav(menu, **{"aria-label": "Trang"}),
+                    finder.box(asked),
                     sample_mark(),
                     clock(),
                 ],

@@ -24,7 +24,10 @@ from kpi import query
 EXTENSION = "ioc"
 TIMELESS = frozenset({"targets", "indicators", "org_units"})  # answers that age by the day only
 KEPT = 128
-FILTERS = "org_unit indicator target level grain from to on as_of frame limit after figure".split()
+FILTERS = (
+    "q source kind state org_unit indicator target level grain from to on as_of frame open overdue"
+    " located limit after figure"
+).split()
 
 
 @dataclass(slots=True)

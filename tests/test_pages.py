@@ -13,7 +13,20 @@ from ioc.model import Counts, Rejection
 from ioc.principal import Principal
 from ioc.settings import Settings
 from kpi import health
-from layouts import indicator, lines, matrix, register, shell, slots, sources, state, view, wall
+from layouts import (
+    indicator,
+    lines,
+    matrix,
+    org_unit,
+    register,
+    search,
+    shell,
+    slots,
+    sources,
+    state,
+    view,
+    wall,
+)
 from layouts.wall import plan
 from tests.worlds import DOSSIERS, MEETINGS, STAFF, SYSTEMS, TRANSFORMATION, World, at, dossiers
 from tests.worlds import share as declared
@@ -116,6 +129,11 @@ PAGES = {
     "wall": (wall.layout, {}),
     "indicator": (indicator.layout, {"key": "I02b"}),
     "without source": (indicator.layout, {"key": "I03"}),
+    "org unit": (org_unit.layout, {"uid": "area-qb"}),
+    "commune": (org_unit.layout, {"uid": "commune-18880-2025-07-01"}),
+    "district": (org_unit.layout, {"uid": "district-450-0000"}),
+    "province": (org_unit.layout, {"uid": "province-44-2025-07-01"}),
+    "search": (search.layout, {"q": "19207"}),
     "sources": (sources.layout, {}),
     "one source": (sources.layout, {"source": "public_services"}),
     "nothing": (shell.not_found, {}),
@@ -293,6 +311,7 @@ def test_an_address_that_names_nothing_is_answered_with_a_page(reader, name):
     assert "Không có trang này" in reader.read(indicator.layout, key=name)
     assert "Không có trang này" in reader.read(indicator.layout, key="I02b", org_unit="area-999")
     assert "Không có trang này" in reader.read(sources.layout, source="nowhere")
+    assert "Không có trang này" in reader.read(org_unit.layout, uid=name)
 
 
 def test_a_month_without_a_report_is_a_gap_and_its_row_says_why(reader):
@@ -323,7 +342,9 @@ def test_the_file_behind_a_page_answers_with_the_same_question(reader):
     assert "grain=month&from=2021-01&to=2026-11" in values
 
 
-@pytest.mark.parametrize("name", ["register", "indicator", "one source"])
+@pytest.mark.parametrize(
+    "name", ["register", "indicator", "org unit", "district", "search", "one source"]
+)
 def test_a_link_to_a_file_says_how_many_rows_it_will_have(reader, name):
     refused = dossiers("NOWHERE", "2026-11-02", 3, 1)
     reader.world.poll(DOSSIERS, refused, rejected=3)

@@ -1,0 +1,167 @@
+"""What is new at an org unit: how its months moved, which sources are late, what is overdue."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from dash import dcc, html
+
+from ioc.model import OrgUnit
+from ioc.period import Period
+from kpi import query
+from layouts import components, text, theme
+from layouts.components import Piece
+from layouts.lines import Row, indicators
+from layouts.state import desk, link, now, rows, today
+
+SHOWN = 8  # overdue cases on the page; the list has all
+WORSE = ("stale", "late")
+
+
+def changes(unit: OrgUnit, day: date, months: dict[str, list[Row]]) -> Piece:
+    """The last whole month against the one before; the month that runs is not compared."""
+    running = Period.of("month", day)
+    whole = running if running.end < today() else running.previous()
+    told = [found for found in (_moved(key, months[key], whole) for key in months) if found]
+    asked = {"indicator": ",".join(key for key, _, _ in told), "org_unit": unit.uid}
+    span = {"grain": "month", "from_": whole.previous().text, "to": running.text}
+    many = len(told) * (3 if running > whole else 2)
+    return components.card(
+        f"Thay đổi: {text.period(whole.text)}",
+        html.P(_counted([delta for _, delta, _ in told], whole), className="says"),
+        components.table(
+            [
+                "Chỉ số",
+                (text.period(whole.previous().text), "num"),
+                (text.period(whole.text), "num"),
+                ("Thay đổi", "num"),
+                (_so_far(running), "num") if running > whole else ("", "gone"),
+            ],
+            [cells for _, _, cells in told],
+        )
+        if told
+        else html.P("Chưa có số liệu của hai tháng này.", className="under"),
+        note=components.downloads("/api/v1/values", link, many, **asked, **span) if told else None,
+    )
+
+
+def _so_far(running: Period) -> str:
+    return f"{text.period(running.text)}, chưa hết ({text.short_day(today(), running.start)})"
+
+
+def _moved(key: str, months: list[Row], whole: Period) -> tuple[str, float | None, tuple] | None:
+    """One line: the month before, the whole month, their difference, the month that runs."""
+    at = {row["period"]: row for row in months}
+    row, before = at.get(whole.text, {}), at.get(whole.previous().text, {})
+    running = at.get(whole.next().text, {})
+    if not any(text.known(each.get("value")) for each in (row, before, running)):
+        return None
+    comparable = text.known(row.get("value")) and text.known(before.get("value"))
+    delta = row["value"] - before["value"] if comparable else None
+    name = indicators()[key]["short"]
+    link_ = dcc.Link(name, href=link(f"/indicator/{key}", org_unit=months[0]["org_unit"]))
+    return key, delta, (link_, value(before), value(row), _difference(row, delta), value(running))
+
+
+def value(row: Row) -> Piece:
+    """A month's figure with its counts, or why there is none; corrections are marked."""
+    if not row:
+        return text.NONE
+    if not text.known(row["value"]):
+        return html.Span(text.REASONS.get(row["reason"], "chưa có số liệu"), className="under")
+    over, under = row["numerator"], row["denominator"]
+    share = text.percent(over, under) if row["unit"] == "%" else text.number(row["value"], 1)
+    few = text.few(under)
+    first, then = (text.counts(over, under), share) if few else (share, text.counts(over, under))
+    revised = ", đã sửa" if text.known(row.get("revised")) and row["revised"] else ""
+    return [first, html.Span(f"{then}{revised}", className="under")]
+
+
+def _difference(row: Row, delta: float | None) -> str:
+    if delta is None:
+        return text.NONE
+    if not delta:
+        return "không đổi"
+    return text.points(delta) if row["unit"] == "%" else text.number(delta, 1)
+
+
+def _counted(deltas: list[float | None], whole: Period) -> str:
+    """2 chỉ số tăng, 1 giảm, 3 không so được."""
+    known = [delta for delta in deltas if delta is not None]
+    parts = [
+        (sum(delta > 0 for delta in known), "tăng"),
+        (sum(delta < 0 for delta in known), "giảm"),
+        (sum(delta == 0 for delta in known), "không đổi"),
+        (len(deltas) - len(known), "không so được"),
+    ]
+    words = ", ".join(f"{number} {word}" for number, word in parts if number)
+    return f"So với {text.period(whole.previous().text)}: {words}." if words else ""
+
+
+# ── sources ────────────────────────────────────────────────────────────────────────────────
+
+
+def sources(unit: OrgUnit, standings: list[Row]) -> Piece:
+    """The sources that feed this org unit; those past their limits first, and since when."""
+    feeding = [
+        row
+        for row in rows(query.sources)
+        if unit.level in ("area", *str(row["serves"]).replace(",", " ").split())
+    ]
+    told = [_source(row, [s for s in standings if s["source"] == row["source"]]) for row in feeding]
+    told.sort(key=lambda one: WORSE.index(one[0]) if one[0] in WORSE else len(WORSE))
+    late = sum(name in WORSE for name, _ in told)
+    says = f"{late} trong {len(told)} nguồn đang trễ." if late else "Mọi nguồn đều đúng hạn."
+    return components.card(
+        "Nguồn số liệu của đơn vị",
+        html.P(says if told else "Chưa có nguồn nào cho cấp này.", className="says"),
+        html.Ul([item for _, item in told], className="feeding"),
+    )
+
+
+def _source(row: Row, standings: list[Row]) -> tuple[str, Piece]:
+    """The age of what this source says of the unit: its worst figure, or the source's own age."""
+    aged = [s for s in standings if s["indicator"] and s["freshness"] in WORSE]
+    worst = min(aged, key=lambda s: WORSE.index(s["freshness"]), default=None)
+    name = worst["freshness"] if worst else row["freshness"]
+    upto = worst["data_as_of"] if worst else row["covered_until"]
+    since = worst["late_at"] if worst else _late_at(row)
+    words = [f"số liệu đến {text.reach(upto, now())}" if text.known(upto) else "chưa có số liệu"]
+    if name in WORSE and text.known(since):
+        words.append(f"trễ từ {text.minute(since, now())}")
+    if row["paused"]:
+        words.append("đang tạm dừng")
+    if row["needs_credentials"]:
+        words.append("thiếu quyền truy cập")
+    mark = components.freshness(name if name in theme.FRESHNESS else "")
+    name_ = dcc.Link(row["name"], href=f"/sources/{row['source']}")
+    inside = [html.Div([name_, mark]), html.Span(text.join(words), className="under")]
+    return name, html.Li(inside, **{"data-source": row["source"], "data-freshness": name})
+
+
+def _late_at(row: Row) -> Any:
+    since = row["covered_until"] if text.known(row["covered_until"]) else row["last_good_at"]
+    return since + timedelta(seconds=row["late_after"]) if text.known(since) else None
+
+
+# ── records ────────────────────────────────────────────────────────────────────────────────
+
+
+def cases(indicator: str, org_unit: str, window: Any) -> str:
+    """The list of the records behind a figure; empty where the figure was declared.
+
+    ``window`` is the figure's period; the list holds what its source opened in it.
+    """
+    catalogue = desk().store.catalogue
+    known = catalogue.indicators[indicator]
+    counted = catalogue.elements.get(known.denominator or "")
+    if not known.source or not counted or not counted.count or not text.known(window):
+        return ""
+    first, _, last = str(window).partition("..")
+    return link("/records", org_unit=org_unit, source=known.source, from_=first, to=last or first)
+
+
+def overdue(unit: OrgUnit) -> Piece:
+    """Open cases past their deadline, the longest first known on top, and the way to all."""
+    return None
