@@ -2,7 +2,7 @@
 
 What ``fields`` does not name is never looked at, so names, phones, addresses and free text end
 here. A field is a key of the row or a JMESPath (a heading, in tables), or a mapping:
-``{path, values, format, zone, locale, signed, required, grain, match}``.
+``{path, values, format, zone, locale, signed, required, grain, match, cumulative}``.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import Any
 
 from jmespath.exceptions import JMESPathError
 
+from connectors import cumulative
 from connectors.paths import PLAIN, Get, getter
 from connectors.privacy import Hasher, secret_key
 from connectors.values import (
@@ -36,6 +37,7 @@ _INSTANTS = ("opened_at", "due_at", "closed_at", "changed_at")
 _NUMBERS = ("quantity", "lat", "lon")
 _REQUIRED = {"org_unit", "opened_at", "period"}
 _OPTIONS = {"path", "values", "format", "zone", "locale", "signed", "required", "grain", "match"}
+_OPTIONS |= {"cumulative"}
 _TABLES = ("sheet",)  # kinds whose fields are headings, never expressions
 
 Item = Record | Reading | Rejection
@@ -65,6 +67,7 @@ class Mapper:
         self._known = set(paths) if flat else {_top(path) for path in paths}
         self._known.update(source.options.get("ignore", ()))
         self._shape: Any = None
+        self._counters = cumulative.elements(source)
         self.unknown: set[str] = set()
 
     def map_rows(self, batch: Batch, now: datetime) -> Iterator[Item]:
@@ -81,6 +84,12 @@ class Mapper:
             return
         self._refuse_drift(batch.rows)
         self._latest = now + FUTURE
+        items = self._items(batch)
+        if self._counters:
+            items = cumulative.by_month(items, self._counters, self._hasher)
+        yield from items
+
+    def _items(self, batch: Batch) -> Iterator[Item]:
         for i, row in enumerate(batch.rows):
             if row == {} and self._flat:
                 continue  # a blank line of a sheet: kept so that positions count, says nothing

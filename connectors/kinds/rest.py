@@ -35,6 +35,17 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     return walk(source, since, io)
 
 
+def faults(source: Source) -> Iterator[tuple[str, str]]:
+    """What does not fit together: (entry, Vietnamese reason)."""
+    specs = (source.readings or {}).values()
+    whole = source.paging.kind == "none" or bool(source.options.get("whole"))
+    if any(isinstance(spec, dict) and "cumulative" in spec for spec in specs) and (
+        not whole or "since_param" in source.options
+    ):
+        reason = "cumulative cần cả năm trong một lần đọc: phân trang none hoặc options.whole"
+        yield "readings", f"{reason}, không dùng since_param"
+
+
 def _by_next(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     paging, asked, read = source.paging, {since}, 0
     if since is not None and paging.is_linked != since.startswith("/"):
