@@ -114,7 +114,8 @@ def match(
     for shape in shapes:
         unit = codes.get(shape.code) or names.get(shape.name.casefold())
         if unit is None:
-            strange.append(f"hàng {shape.row}: không có đơn vị {shape.code} {shape.name}".rstrip())
+            said = f"{shape.code} {shape.name}".strip()
+            strange.append(f"hàng {shape.row}: không có đơn vị {said}")
         else:
             found.setdefault(unit, []).append(shape)
     for unit, claims in found.items():
@@ -187,9 +188,9 @@ def _torn(placed: Sequence[tuple[OrgUnit, Shape]]) -> Iterator[str]:
 
 
 def _dated(units: list[OrgUnit], vintage: Vintage) -> Vintage:
-    """The dates given, else those between which all these units exist together."""
-    since = vintage.valid_from or max((u.opened for u in units if u.opened), default=None)
-    until = vintage.valid_to or min((u.closed for u in units if u.closed), default=None)
+    """The dates given, within those between which all these units exist together."""
+    since = max(filter(None, (vintage.valid_from, *(u.opened for u in units))), default=None)
+    until = min(filter(None, (vintage.valid_to, *(u.closed for u in units))), default=None)
     if not (since or date.min) <= vintage.on <= (until or date.max):
         raise IocError(
             f"ngày {vintage.on:%d/%m/%Y} nằm ngoài hiệu lực {_stretch(since, until)} của lớp"
