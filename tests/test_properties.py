@@ -496,10 +496,24 @@ TAKEN_BACK = [
     Step(timedelta(minutes=1), repeat=1),
 ]
 """Said, and a minute later said otherwise and taken back at once."""
+HALVED = [
+    Step(
+        timedelta(0),
+        STAFF,
+        (
+            reading("staff_with_computer", "STP", "2026-09", 2, "2026-10-06"),
+            reading("staff_professional", "STP", "2026-09", 3, "2026-10-06"),
+        ),
+    ),
+    Step(timedelta(minutes=1), STAFF, (reading("staff_professional", "STP", "2026-09", 4),)),
+    Step(timedelta(seconds=25), STAFF, (reading("staff_with_computer", "STP", "2026-09", 4),)),
+]
+"""A new denominator without its numerator, then a numerator above the denominator."""
 
 
 @pytest.mark.timeout(600)  # a busy machine takes its time
 @example(load=[], live=TAKEN_BACK)
+@example(load=[], live=HALVED)
 @given(load=loads, live=lives)
 @settings(max_examples=40, **PLAIN_SETTINGS)
 def test_refresh_rebuild_and_recount_agree_and_the_past_stays(sqlite_world, load, live):
@@ -509,6 +523,7 @@ def test_refresh_rebuild_and_recount_agree_and_the_past_stays(sqlite_world, load
 @pytest.mark.timeout(600)
 @pytest.mark.postgresql
 @example(load=[], live=TAKEN_BACK)
+@example(load=[], live=HALVED)
 @given(load=loads, live=lives)
 @settings(max_examples=6, **PLAIN_SETTINGS)
 def test_they_agree_on_postgresql_too(postgresql_world, load, live):

@@ -193,6 +193,8 @@ def test_small_figures_and_first_ones_may_jump(live, before, after):
     if before is not None:
         live.poll(STAFF, [reading(BELOW, "STP", "2026-09", before)])
     assert live.poll(STAFF, [reading(BELOW, "STP", "2026-10", after)]).rules == {}
+    live.poll(STAFF, [reading(BELOW, "STP", "2026-08", 2), reading(BELOW, "SYT", "2026-08", 2)])
+    assert live.poll(STAFF, [reading(BELOW, "STP", "2026-08", 90)]).rules == {}
     assert items(live) == []
 
 
@@ -496,7 +498,7 @@ elements:
     range: [5, 1]
     jump: 1
   a_all: {name: Tổng số, reading: true, unit: việc, over_time: sum, over_units: sum, range: 7}
-  a_seen: {name: Hồ sơ, count: dossier, at: opened_at, unit: việc, over_time: sum, over_units: sum, jump: 20}
+  a_seen: {name: A, count: dossier, at: opened_at, unit: a, over_time: sum, over_units: sum, jump: 9}
 indicators:
   X1:
     name: Việc
