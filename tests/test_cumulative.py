@@ -112,8 +112,9 @@ def test_an_unreadable_counter_is_a_missing_month() -> None:
 
 
 def test_of_two_counters_for_a_month_the_one_changed_later_counts() -> None:
-    rows = row("2024-01", 12, at=LATE), row("2024-01", 10), row("2024-02", 15)
-    assert months(mapped(*rows)) == {"STP 2024-01": 12, "STP 2024-02": 3}
+    found = mapped(row("2024-01", 12, at=LATE), row("2024-01", 10), row("2024-02", 15))
+    assert months(found) == {"STP 2024-01": 12, "STP 2024-02": 3}
+    assert {item.changed_at.isoformat() for item in found} == {"2026-11-05T01:00:00+00:00"}
 
 
 def test_the_counter_of_a_unit_that_opened_within_the_year_begins_with_it() -> None:

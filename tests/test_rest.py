@@ -177,6 +177,15 @@ def test_a_watermark_of_another_paging_is_refused_not_guessed(paging: Any, since
 # -- 17, 20: it ends, and never elsewhere --------------------------------------------------------
 
 
+def test_a_next_link_to_a_host_that_only_redirects_may_lead_to_is_refused_too() -> None:
+    with Chaos(serve(Answer({"data": ALL}))) as other:
+        answer = Answer({"data": ALL, "lien": {"sau": f"{other.url}/?x=1"}})
+        options = Lined({"hosts": [other.url]})
+        with Chaos(serve(answer)) as server, pytest.raises(Broken, match="máy khác"):
+            walk(rest_source(server.url, paging=Lined(BODY_LINK), options=options))
+        assert other.requests == []
+
+
 @pytest.mark.parametrize("link", ["http://ke-gian.example/?x=1", "//ke-gian.example/?x=1"])
 @pytest.mark.parametrize("paging", [BODY_LINK, HEADER_LINK])
 def test_a_next_link_to_another_host_is_refused_and_its_page_is_not_resumed_from(
