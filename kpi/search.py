@@ -29,7 +29,8 @@ def search(
         Best first (``rank`` 0: the whole code or name), open org units before those that ended;
         ``kind`` is indicator, target or org_unit. A code that was re-used gives a row for each
         unit that had it, with its dates. ``detail`` tells namesakes apart: the area of an org
-        unit and what it became, the sentence of a target. An empty text finds nothing.
+        unit and what it became, the sentence of a target. Words that stand scattered in a name
+        count only where nothing has them together. An empty text finds nothing.
     """
     wanted = fold(text)
     coded = {unit.uid for unit in store.orgunits.coded(text.strip().upper())}
@@ -38,7 +39,10 @@ def search(
         rank = EXACT if row[1] in coded else _rank(wanted, names)
         if rank is not None:
             found.append((rank, closed, place, (*row, rank)))
-    return fixed(store, COLUMNS, [row for *_, row in sorted(found)[:limit]])
+    found.sort(key=lambda one: one[:3])
+    if found and found[0][0] < SCATTERED:
+        found = [one for one in found if one[0] < SCATTERED]
+    return fixed(store, COLUMNS, [row for *_, row in found[:limit]])
 
 
 Entry = tuple[tuple, Sequence[str], bool]

@@ -39,6 +39,7 @@ def changes(unit: OrgUnit, day: date, months: dict[str, list[Row]]) -> Piece:
                 (_so_far(running), "num") if running > whole else ("", "gone"),
             ],
             [cells for _, _, cells in told],
+            class_name="moves",
         )
         if told
         else html.P("Chưa có số liệu của hai tháng này.", className="under"),

@@ -14,7 +14,7 @@ from ioc.period import Period
 from kpi import query
 from layouts import components, lately, places, shell, text
 from layouts.components import Piece
-from layouts.lines import Line, Part, Row, closed, combine, indicators, parts_of
+from layouts.lines import Line, Part, Row, closed, combine, detail, indicators, parts_of
 from layouts.register import bar, live, outcome, without_source
 from layouts.slots import changed, marks, memory
 from layouts.state import callback, desk, link, rows, today, who
@@ -244,12 +244,13 @@ def _figures(seen: Seen, line: Line, part: Part) -> list[Piece]:
         return [html.Td(without_source(line), className="c-without", colSpan=4)]
     months = [row["value"] for row in seen.months.get(part.indicator, [])][-12:]
     trend = components.sparkline(months, line.target["threshold"])
-    now = [last_figure(line, part)] if seen.ended else [live(line), _covered(part.row)]
+    now = [last_figure(line, part)] if seen.ended else [live(line), _behind(line, part)]
     decides = not seen.ended or closed(part.row)
+    cases = _to_cases(part.indicator, seen.unit.uid, part.row.get("period"))
     return [
         html.Td(outcome(line) if decides else _open_end(), className="c-outcome"),
         html.Td(bar(line), className="c-bar"),
-        html.Td([*now, _cases(seen, part)], className="c-live"),
+        html.Td([*now, cases], className="c-live"),
         html.Td(trend, className="c-trend"),
     ]
 
@@ -274,18 +275,23 @@ def last_figure(line: Line, part: Part) -> Piece:
     ])
 
 
-def _covered(row: Row) -> Piece:
-    """How many of those that should report did, where some did not."""
+def _behind(line: Line, part: Part) -> Piece:
+    """The counts behind a live figure, and who reported where not everybody did."""
+    row = part.row
     share = row.get("coverage")
-    if not text.known(share) or share >= 1 or not text.known(row.get("value")):
-        return None
-    told = f"{text.counts(row['units'], row['expected'])} đơn vị báo cáo"
-    return html.Span(told, className="under")
+    partly = text.known(share) and share < 1 and text.known(row.get("value"))
+    return html.Span(
+        text.join([
+            detail(row, line.lines, part.noun),
+            f"{text.counts(row['units'], row['expected'])} đơn vị báo cáo" if partly else "",
+        ]),
+        className="under",
+    )
 
 
-def _cases(seen: Seen, part: Part) -> Piece:
+def _to_cases(indicator: str, org_unit: str, window: Any) -> Piece:
     """The way to the records behind a figure, where it is counted from records."""
-    href = lately.cases(part.indicator, seen.unit.uid, part.row.get("period"))
+    href = lately.cases(indicator, org_unit, window)
     return dcc.Link("xem hồ sơ", href=href, className="cases-link") if href else None
 
 
@@ -303,10 +309,10 @@ def others(seen: Seen) -> Piece:
             dcc.Link(known[key]["short"], href=href, className="target-name"),
             text.period(row["period"]),
             lately.value(row),
-            text.counts(row["numerator"], row["denominator"], known[key]["numerator_unit"]),
             components.sparkline([month["value"] for month in months[-12:]]),
+            _to_cases(key, seen.unit.uid, row["period"]),
         ))
     if not body:
         return None
-    head = ["Chỉ số", "Kỳ mới nhất", ("Giá trị", "num"), ("Số đếm", "num"), "12 tháng"]
+    head = ["Chỉ số", "Kỳ mới nhất", ("Giá trị", "num"), "12 tháng", ""]
     return components.card("Chỉ số khác, không có mức giao", components.table(head, body))

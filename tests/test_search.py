@@ -65,6 +65,10 @@ def test_the_whole_name_comes_before_a_part_of_one_and_few_rows_are_the_best(sql
     ranks = [row["rank"] for row in rows]
     assert ranks == sorted(ranks) and ranks[0] == 0
     assert found(sqlite_store, "ba don", limit=2) == rows[:2]
+    assert not [row for row in found(sqlite_store, "dong hoi") if "Lao động" in row["name"]]
+    assert [row["name"] for row in found(sqlite_store, "hoi dong xa so")] == [
+        "Sở Lao động - Thương binh và Xã hội"
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "  ", "khong-co-gi-nhu-the", "'; --"])
