@@ -2,11 +2,13 @@
 
 import base64
 import json
+import os
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from connectors.privacy import Hasher, secret_key
 from ioc.config import expand, references, secret
-from ioc.errors import Broken
+from ioc.errors import Broken, NeedsCredentials
 from ioc.source import ApiKey, Basic, Bearer, Headers, OAuth2, Source
 
 Post = Callable[[str, dict[str, str], dict[str, str]], bytes]
@@ -104,3 +106,28 @@ class Credentials:
         coded = base64.b64encode(text.encode()).decode()
         self._hide(coded)
         return coded
+
+
+def fingerprint(source: Source, settings: Any, env: Mapping[str, str] = os.environ) -> str:
+    """A keyed hash of a source's secrets and addresses as they resolve now: tells a change."""
+
+    def given(name: str) -> str:
+        try:
+            return secret(name, env) or ""
+        except NeedsCredentials:
+            return ""
+
+    return Hasher(secret_key(settings)).code("\0".join(map(given, _references(source))))
+
+
+def what_to_do(source: Source) -> str:
+    """What brings a source back that was paused for its credentials."""
+    names = ", ".join(dict.fromkeys(_references(source))) or "quyền truy cập ở hệ thống nguồn"
+    return (
+        f"nguồn được tạm dừng: hãy sửa {names}; đổi xong nguồn tự chạy lại, hoặc thử ngay bằng"
+        f" ioc poll {source.id} --once"
+    )
+
+
+def _references(source: Source) -> list[str]:
+    return references(f"{source.url} {source.auth.model_dump_json()}")

@@ -126,9 +126,11 @@ class IO:
 
     def remaining(self) -> float:
         """Seconds left for the request under way, or for the poll between requests."""
-        if self._stopped():
-            return 0.0
-        return min(self._until, self._ends) - self._clock()
+        return min(self._until - self._clock(), self.left())
+
+    def left(self) -> float:
+        """Seconds left for the whole poll; none when the process is asked to end."""
+        return 0.0 if self._stopped() else self._ends - self._clock()
 
     # -- network ----------------------------------------------------------------------------
 

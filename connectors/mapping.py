@@ -230,28 +230,27 @@ def map_rows(source: Source, batch: Batch, now: datetime, settings: Any) -> Iter
 
 
 def dry_summary(items: Sequence[Item]) -> str:
-    """Readings, rejections by reason, and min, max and count of each number, as text."""
+    """How many items of which kind, and min, max and count of each number and instant, as text."""
     kinds = Counter(type(item).__name__ for item in items)
-    numbers: dict[str, list[float]] = {}
+    found: dict[str, list[Any]] = {}
     for item in items:
         if isinstance(item, Reading):
-            numbers.setdefault(item.element, []).append(item.value)
+            found.setdefault(item.element, []).append(item.value)
         elif isinstance(item, Record):
-            numbers.setdefault(f"{item.kind}.opened_at", []).append(item.opened_at.timestamp())
+            for name in (*_INSTANTS, *_NUMBERS):
+                if (value := getattr(item, name)) is not None:
+                    found.setdefault(f"{item.kind}.{name}", []).append(value)
     lines = [f"{kinds['Record']} bản ghi, {kinds['Reading']} số liệu, {kinds['Rejection']} từ chối"]
-    for name, values in sorted(numbers.items()):
-        low, high = min(values), max(values)
-        if name.endswith("opened_at"):
-            shown_low, shown_high = (
-                datetime.fromtimestamp(value, zone_of(None)).isoformat() for value in (low, high)
-            )
-        else:
-            shown_low, shown_high = f"{low:g}", f"{high:g}"
-        span = f"nhỏ nhất {shown_low}, lớn nhất {shown_high}"
+    for name, values in sorted(found.items()):
+        span = f"nhỏ nhất {_told(min(values))}, lớn nhất {_told(max(values))}"
         lines.append(f"  {name}: {span}, số lượng {len(values)}")
-    reasons = Counter(item.reason for item in items if isinstance(item, Rejection))
-    lines += [f"  từ chối {count}: {reason}" for reason, count in reasons.most_common()]
     return "\n".join(lines)
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(zone_of(None)).isoformat()
+    return f"{value:g}"
 
 
 def _field(source: Source, name: str, spec: Any) -> _Field:

@@ -6,23 +6,25 @@ another, nor fail without a trace.
 
 import logging
 import threading
+import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from connectors import mapping
+from connectors import ahead, credentials, mapping, rehearsal
 from connectors.io import IO
 from connectors.kinds import KINDS
 from connectors.privacy import secret_key
 from connectors.wire import TimedOut
+from ioc.clock import right_now
 from ioc.errors import Broken, IocError, NeedsCredentials, Transient
 from ioc.model import Batch, Counts, Rejection
 from ioc.source import Source
@@ -32,9 +34,17 @@ from kpi.store import KpiStore
 log = logging.getLogger(__name__)
 ALL_REJECTED = 20  # a batch of so many rows, all of them rejected, is a change of form
 DRY_ITEMS = 50_000  # a dry run looks at so many and stops
-_BAD = ("retry", "broken", "needs_credentials", "timeout", "partial")
+HUNG = 3  # so many readings of one source may hang; then it is left alone until one ends
+PATIENCE, PAUSE = 60.0, 0.5  # seconds that a write waits for the store, and between its tries
 _reported: dict[str, frozenset[str]] = {}
 _one_writer = threading.Lock()  # SQLite takes one writer: wait here, not in its busy loop
+
+
+Written = TypeVar("Written")
+
+
+class Skipped(Transient):
+    """This turn of the source is left out."""
 
 
 class Stopped(Transient):
@@ -46,13 +56,15 @@ class _Run:
     """One poll under way."""
 
     io: IO
+    stop: threading.Event
     confirmed: bool = False
+    number: int | None = None
     counts: Counts = field(default_factory=Counts)
     reasons: Counter[str] = field(default_factory=Counter)
     outcome: str = ""
     wait: float | None = None
     completed: bool = False
-    items: list[mapping.Item] = field(default_factory=list)
+    batches: list[tuple[Batch, list[mapping.Item]]] = field(default_factory=list)
 
 
 def poll(
@@ -64,10 +76,17 @@ def poll(
     dry_run: bool = False,
     confirm: bool = False,
     stop: threading.Event | None = None,
+    slot: datetime | None = None,
+    note: str = "",
+    next_due: Callable[[float], datetime | None] = lambda wait: None,
 ) -> dict[str, Any]:
     """Poll a source from its watermark; rows and watermark commit batch by batch.
 
-    ``confirm``: a person looked at a reply that was held, and it is taken as it comes.
+    ``confirm``: a person looked at a reply that was held, and it is taken as it comes. ``slot``:
+    the turn of the schedule that this is; a second poll of it is refused. ``next_due`` says for
+    the run row when the next one comes, after so many seconds of peace that the source asked for.
+    A kind that hangs, for whatever reason, is given up at ``poll_deadline``: the run is recorded
+    as ``timeout``, and what the hung thread still reads is dropped.
 
     Returns:
         The run as it was recorded: ``run, source, outcome, note, read, new, changed, same,
@@ -78,26 +97,35 @@ def poll(
     clock = _clock(now)
     began = clock()
     stop = stop or threading.Event()
-    number, before = None, ""
+    before, stopped = "", False
     with IO(source, settings, clock, sleep=_sleep_until(stop), stopped=stop.is_set) as io:
-        run = _Run(io, confirmed=confirm)
+        run = _Run(io, stop, confirm)
+        io.notes += [note] if note else []
         try:
             before = health.last_outcome(store, source.id)
-            if not dry_run:
-                with _one_writer:
-                    number = health.begin_run(store, source.id, began)
-            _read_all(store, source, settings, run, number, clock, stop)
+            hung = ahead.living(source.id) >= HUNG
+            if not dry_run and not (hung and before == "skipped"):
+                begin = partial(health.begin_run, store, source.id, began, slot)
+                run.number = _written(begin, run)
+                store = health.writing(store, run.number)
+            if hung:
+                raise Skipped(f"{HUNG} lần đọc trước còn treo; chờ một lần dừng hẳn mới đọc lại")
+            _read_all(store, source, settings, run, clock)
         except Exception as raised:
-            error = Stopped("dừng theo yêu cầu; phần đã đọc được giữ") if stop.is_set() else raised
+            stopped = stop.is_set()
+            error = Stopped("dừng theo yêu cầu; phần đã đọc được giữ") if stopped else raised
             run.outcome, run.wait = _outcome(error, run), getattr(error, "retry_after", None)
             io.notes.insert(0, _sentence(error, io))
-            if not isinstance(error, IocError) and before not in _BAD:
+            if isinstance(error, NeedsCredentials):
+                io.note(credentials.what_to_do(source))
+            if not isinstance(error, IocError) and before not in health.FAILED:
                 _log_fault(source.id, error, io)
-        ended = _end(store, source, run, number, began, clock())
-    if dry_run:
-        print(f"{source.id}: {ended['outcome']} {ended['note']}\n{mapping.dry_summary(run.items)}")
-    else:
-        _log_change(source.id, before, ended)
+        due = next_due(run.wait or 0.0)
+        times = {"now": clock(), "covered_until": began, "next_due": due}
+        ended = _end(store, source, run, stopped=stopped, **times)
+        if dry_run:
+            print(f"{source.id}: {ended['outcome']} {ended['note']}")
+            print(rehearsal.told(store, source, run.batches, now=began, confirmed=confirm))
     return ended
 
 
@@ -106,48 +134,71 @@ def _read_all(
     source: Source,
     settings: Any,
     run: _Run,
-    number: int | None,
     clock: Callable[[], datetime],
-    stop: threading.Event,
 ) -> None:
     mapper = mapping.compile(source, secret_key(settings))
     since = health.watermark(store, source.id)
     batches = KINDS[source.kind].poll(source, since, run.io)
     refused = False
-    with closing(_ahead(batches, lambda batch: _items(mapper, batch, clock()))) as ahead:
-        for batch, items in ahead:
+    reading = ahead.ahead(
+        source.id, batches, lambda batch: _items(mapper, batch, clock()), run.io.left
+    )
+    with closing(reading) as found:
+        for batch, items in found:
             refused |= bool(batch.refused)
-            if stop.is_set():
+            if run.stop.is_set():
                 raise Stopped("dừng theo yêu cầu")
             _count(run, items)
-            if number is None:
-                run.items += items
-                if len(run.items) >= DRY_ITEMS:
-                    run.io.note(f"chạy thử: dừng sau {len(run.items)} dòng đầu")
+            if run.number is None:
+                run.batches.append((batch, items))
+                if (rows := sum(len(each) for _, each in run.batches)) >= DRY_ITEMS:
+                    run.io.note(f"chạy thử: dừng sau {rows} dòng đầu")
                     break
                 continue
-            with _one_writer:
-                counts = intake.accept(
-                    store,
-                    source,
-                    items,
-                    run=number,
-                    cursor=batch.cursor,
-                    whole=batch.whole,
-                    confirmed=run.confirmed,
-                    now=clock,
-                )
-            run.counts.add(counts)
+            run.counts.add(_written(partial(_accept, store, source, batch, items, run, clock), run))
             if run.io.remaining() <= 0:
                 raise TimedOut("quá thời hạn của một lần thu thập; phần đã đọc được giữ")
     _report_unknown(source.id, mapper.unknown, run.io)
-    if number is not None and (run.counts.held or _fell_silent(store, source, since, run)):
+    if run.number is not None and (run.counts.held or _fell_silent(store, source, since, run)):
         run.outcome = "held"
         run.io.note(_held_note(source, run.counts))
         return
     run.completed = True
-    some = "ok" if run.counts.read or run.items else "empty"
+    some = "ok" if run.counts.read or any(items for _, items in run.batches) else "empty"
     run.outcome = "partial" if refused else some
+
+
+def _accept(
+    store: KpiStore,
+    source: Source,
+    batch: Batch,
+    items: list[mapping.Item],
+    run: _Run,
+    clock: Callable[[], datetime],
+) -> Counts:
+    assert run.number is not None
+    return intake.accept(
+        store,
+        source,
+        items,
+        run=run.number,
+        cursor=batch.cursor,
+        whole=batch.whole,
+        confirmed=run.confirmed,
+        now=clock,
+    )
+
+
+def _written(write: Callable[[], Written], run: _Run) -> Written:
+    """What a write returns; a store that is locked or away is tried again for a while."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with _one_writer:
+                return write()
+        except (OperationalError, InterfaceError, NoConnection):
+            if time.monotonic() >= until or run.stop.wait(PAUSE):
+                raise
 
 
 def _fell_silent(store: KpiStore, source: Source, since: str | None, run: _Run) -> bool:
@@ -179,22 +230,6 @@ def _items(mapper: mapping.Mapper, batch: Batch, now: datetime) -> list[mapping.
     return items
 
 
-def _ahead(
-    batches: Iterator[Batch], read: Callable[[Batch], list[mapping.Item]]
-) -> Generator[tuple[Batch, list[mapping.Item]], None, None]:
-    """Each batch with its items; the next one is fetched and read while this one is stored."""
-
-    def following() -> tuple[Batch, list[mapping.Item]] | None:
-        batch = next(batches, None)
-        return None if batch is None else (batch, read(batch))
-
-    with ThreadPoolExecutor(1, "ahead") as pool:
-        coming = pool.submit(following)
-        while (found := coming.result()) is not None:
-            coming = pool.submit(following)
-            yield found
-
-
 def _count(run: _Run, items: list[mapping.Item]) -> None:
     """Note why rows were rejected; a whole batch of rejections is broken, not a quiet 100 %."""
     run.reasons += _reasons(items)
@@ -212,9 +247,7 @@ def _refuse_form(items: list[mapping.Item]) -> None:
         raise Broken(f"cả {len(items)} dòng của một lô bị từ chối, phần lớn vì: {reason}")
 
 
-def _end(
-    store: KpiStore, source: Source, run: _Run, number: int | None, began: datetime, ended: datetime
-) -> dict[str, Any]:
+def _end(store: KpiStore, source: Source, run: _Run, **how: Any) -> dict[str, Any]:
     io, counts = run.io, run.counts
     if run.reasons:
         most = "; ".join(f"{count} × {reason}" for reason, count in run.reasons.most_common(3))
@@ -230,28 +263,25 @@ def _end(
         "bytes": io.bytes_read,
         "response_hash": io.response_hash,
     }
-    if number is not None:
+    if run.number is not None:
+        completed = run.completed and not io.waiting
+        end = partial(health.end_run, store, run.number, counts=counts, completed=completed)
         try:
-            with _one_writer:
-                health.end_run(
-                    store,
-                    number,
-                    counts=counts,
-                    now=ended,
-                    completed=run.completed and not io.waiting,
-                    covered_until=began,
-                    **evidence,
-                )
-        except SQLAlchemyError as error:
-            _log_fault(source.id, error, io)
+            news = _written(partial(end, **how, **evidence), run)
+            _announce(source.id, news, evidence)
+        except (SQLAlchemyError, Transient) as error:
+            if not isinstance(error, Transient):
+                _log_fault(source.id, error, io)
             evidence["outcome"] = "retry"
     told = {name: getattr(counts, name) for name in ("read", "new", "changed", "same")}
     told |= {"rejected": counts.rejected, "gone": counts.gone, "wait": run.wait}
-    return {"run": number, "source": source.id, **evidence, **told}
+    return {"run": run.number, "source": source.id, **evidence, **told}
 
 
 def _outcome(error: Exception, run: _Run) -> str:
     match error:
+        case Skipped() | health.SlotTaken():
+            return "skipped"
         case NeedsCredentials():
             return "needs_credentials"
         case Broken():
@@ -290,19 +320,18 @@ def _report_unknown(source_id: str, unknown: Iterable[str], io: IO) -> None:
         io.note("trường mới, chưa khai và không đọc: " + ", ".join(sorted(fresh)[:20]))
 
 
-def _log_change(source_id: str, before: str, ended: dict[str, Any]) -> None:
+def _announce(source_id: str, news: str, evidence: dict[str, Any]) -> None:
     """Once when a source fails, once when it is back; a failure that lasts says nothing more."""
-    failed, fails = before in _BAD, ended["outcome"] in _BAD
-    if fails and not failed:
-        log.warning("nguồn %s lỗi (%s): %s", source_id, ended["outcome"], ended["note"])
-    elif failed and not fails:
+    if news == "lost":
+        log.warning("nguồn %s lỗi (%s): %s", source_id, evidence["outcome"], evidence["note"])
+    elif news == "back":
         log.warning("nguồn %s đã trở lại bình thường", source_id)
 
 
 def _clock(now: datetime | Callable[[], datetime] | None) -> Callable[[], datetime]:
     if isinstance(now, datetime):
         return lambda: now
-    return now or (lambda: datetime.now(UTC))
+    return now or right_now
 
 
 def _sleep_until(stop: threading.Event) -> Callable[[float], None]:

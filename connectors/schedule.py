@@ -1,4 +1,9 @@
-"""Polls every source at its own pace, in one process that ends cleanly and with its parent."""
+"""Polls every source at its own pace, in one process that ends cleanly and with its parent.
+
+Of several such processes on one store only the holder of the lease polls. APScheduler waits by the
+wall clock and its thread may die: what is due is asked of a steady clock, and a scheduler that does
+not beat is replaced.
+"""
 
 import logging
 import os
@@ -6,24 +11,19 @@ import select
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
 from typing import Any
 
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.jobstores.base import JobLookupError
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy.exc import SQLAlchemyError
 
-from connectors.poller import poll
+from connectors.lease import Fenced, Lease
+from connectors.term import Polled, Term
 from ioc.source import Source
-from kpi import health
 from kpi.store import KpiStore
-from kpi.thinning import thin
 
 log = logging.getLogger(__name__)
-THINNING = "thinning"
-"""Every hour: versions that nobody can ask for any more are deleted."""
-STAGGER = 0.2  # seconds between first polls: they do not all start in one instant
+PATIENCE = 2.0  # seconds that the end waits for a store that does not answer
+TURNS = 10  # looks at the lease while it lasts: who watches it is late by one of them at most
 
 
 def run(
@@ -33,66 +33,84 @@ def run(
     *,
     parent_fd: int | None = None,
     stop: threading.Event | None = None,
-    polled: Callable[[dict[str, Any]], None] = lambda run: None,
+    polled: Polled = lambda run: None,
 ) -> None:
     """Poll until SIGTERM, SIGINT, ``stop``, or until the parent's end of the pipe closes.
 
-    A source never overlaps itself: a tick that comes while its poll still runs is left out.
+    A source never overlaps itself: a turn that comes while its poll still runs is left out.
     Each has a thread of its own, so a hung one delays no other. ``polled`` is told each run.
     """
-    stop = stop or threading.Event()
-    health.publish_sources(store, list(sources))
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
-    scheduler = BackgroundScheduler(
-        executors={"default": ThreadPoolExecutor(len(sources) + 1)},
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        timezone=UTC,
-    )
-
-    def job(source: Source) -> None:
-        if stop.is_set():
-            return
-        ended = poll(store, source, settings, stop=stop)
-        if ended["wait"] and not stop.is_set():
-            _postpone(scheduler, source, ended["wait"])
-        polled(ended)
-
-    for number, source in enumerate(sources):
-        scheduler.add_job(
-            job,
-            trigger(source.every),
-            (source,),
-            id=source.id,
-            next_run_time=datetime.now(UTC) + timedelta(seconds=number * STAGGER),
-        )
-    scheduler.add_job(
-        lambda: thin(store, datetime.now(UTC)), "cron", id=THINNING, minute=17, timezone=UTC
-    )
-    scheduler.start()
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
+    office = Office(store, sources, settings, polled)
     try:
-        _wait(stop, parent_fd)
+        _wait(stop or threading.Event(), parent_fd, office.watch)
     finally:
-        stop.set()
-        scheduler.shutdown(wait=True)
+        office.close()
 
 
-def trigger(every: timedelta) -> IntervalTrigger:
-    """When to poll next: never later than promised, and from a minute on up to a tenth earlier."""
-    seconds = every.total_seconds()
-    jitter = min(seconds / 20, 15) if seconds >= 60 else 0
-    return IntervalTrigger(seconds=seconds - jitter, jitter=jitter or None, timezone=UTC)
+class Office:
+    """Stands for the lease, polls while it is held, and mends what stands still."""
+
+    def __init__(self, store: KpiStore, sources: Sequence[Source], settings: Any, polled: Polled):
+        self._store, self._sources = store, sources
+        self._settings, self._polled = settings, polled
+        self._lease = Lease(store, settings.lease)
+        self._term: Term | None = None
+        self._ended = threading.Event()
+        self._keeper = self._kept()
+
+    def watch(self) -> None:
+        """Bring back what has died or stands still; asked four times a second."""
+        if not self._keeper.is_alive():
+            self._keeper = self._kept()
+        term = self._term
+        if term is not None and term.stands_still():
+            log.warning("bộ lập lịch đứng yên hoặc đồng hồ bị chỉnh: lập lại lịch")
+            term.rebuild()
+
+    def close(self) -> None:
+        """End what is under way and give the lease back."""
+        self._ended.set()
+        self._keeper.join(PATIENCE)
+        if self._term is not None:
+            self._term.end()
+        if self._lease.fence:
+            with suppress(SQLAlchemyError):
+                self._lease.release()
+
+    def _kept(self) -> threading.Thread:
+        keeper = threading.Thread(target=self._keep, daemon=True, name="lease")
+        keeper.start()
+        return keeper
+
+    def _keep(self) -> None:
+        """Hold the lease as long as we may; without the store nothing changes but our patience."""
+        failing = False
+        while not self._ended.is_set():
+            try:
+                self._turn()
+                failing = False
+            except (SQLAlchemyError, Fenced) as error:
+                if not failing:
+                    log.warning("chưa giữ được quyền thu thập (%s)", type(error).__name__)
+                failing = True
+            self._ended.wait(self._lease.seconds / TURNS)
+
+    def _turn(self) -> None:
+        held = self._lease.hold()
+        if self._term is not None and not held:
+            log.warning("một tiến trình khác đã nhận việc thu thập; tiến trình này chờ")
+            self._term.stop()
+            self._term = None
+        if held and self._term is None:
+            guarded = self._store.guarded(self._lease.guard)
+            term = Term(guarded, self._sources, self._settings, self._polled)
+            if not self._ended.is_set():
+                term.begin()
+                self._term = term
 
 
-def _postpone(scheduler: BackgroundScheduler, source: Source, seconds: float) -> None:
-    """Leave a source alone for as long as it asked (Retry-After)."""
-    wait = max(seconds, source.every.total_seconds())
-    try:
-        scheduler.modify_job(source.id, next_run_time=datetime.now(UTC) + timedelta(seconds=wait))
-    except JobLookupError:
-        return
-
-
-def _wait(stop: threading.Event, parent: int | None) -> None:
+def _wait(stop: threading.Event, parent: int | None, watch: Callable[[], None]) -> None:
     """Until a signal, ``stop``, or the parent is gone: also when it was killed, its pipe closes.
 
     Handlers only write to a pipe: setting an Event that the same thread waits for can deadlock.
@@ -106,3 +124,4 @@ def _wait(stop: threading.Event, parent: int | None) -> None:
         ready, _, _ = select.select(watched, [], [], 0.25)
         if awake in ready or (parent in ready and not os.read(parent, 64)):
             return
+        watch()

@@ -69,6 +69,12 @@ class Settings:
         default="",
         metadata=_about("Map tiles `https://…/{z}/{x}/{y}.png`; empty: no tiles, offline"),
     )
+    lease: float = field(
+        default=15,
+        metadata=_about(
+            "Seconds (or `15s`) after which another `ioc poll` takes over a silent one"
+        ),
+    )
     sandbox_scale: float = field(
         default=0.2, metadata=_about("Size of the synthetic province; 1 is the real volume")
     )
@@ -179,6 +185,13 @@ def _clock(text: str) -> str:
     return text.strip()
 
 
+def _lease(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)s?", text.strip())
+    if not found or not 1 <= float(found[1]) <= 600:
+        raise ValueError(f"{text!r} không phải số giây từ 1 đến 600 (viết 15s)")
+    return float(found[1])
+
+
 def _auth(text: str) -> str:
     if text.strip() not in ("open", "accounts"):
         raise ValueError(f"{text!r} không hợp lệ; chọn open hoặc accounts")
@@ -268,6 +281,7 @@ _READERS: dict[str, Any] = {
     "auth": _auth,
     "secret_key_file": _secret_file,
     "tile_url": _tiles,
+    "lease": _lease,
     "sandbox_scale": _scale,
     "sandbox_seed": _whole,
     "sandbox_port": _port,

@@ -4,15 +4,40 @@ The poller writes here, screens read it through ``kpi.query``; a run is recorded
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ioc.errors import Transient
 from ioc.model import Counts
 from ioc.source import Source
-from kpi.schema import micros
+from kpi.schema import instant_of, micros
 from kpi.store import KpiStore
+
+LEASE = "poll"
+"""The name of the lease of the process that schedules."""
+GRACE = timedelta(seconds=30)
+FAILED = ("retry", "broken", "needs_credentials", "timeout", "partial")
+"""Outcomes after which a source counts as lost."""
+
+
+class SlotTaken(Transient):
+    """This slot of the source has its run already: nothing may be polled twice."""
+
+
+class RunEnded(Transient):
+    """Somebody else ended this run, so it was given up: nothing more may be written for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The process that schedules, as it said itself; its ``until`` is by its own wall clock."""
+
+    holder: str
+    fence: int
+    until: datetime
 
 
 def publish_sources(store: KpiStore, sources: Sequence[Source]) -> None:
@@ -43,6 +68,7 @@ def publish_sources(store: KpiStore, sources: Sequence[Source]) -> None:
                 "paused": 0,
                 "needs_credentials": 0,
                 "configured": 1,
+                "deadline": int(source.options.get("poll_deadline", 900)),
             }
             kept = ("id", "paused", "needs_credentials")
             changed = ", ".join(f"{name} = excluded.{name}" for name in values if name not in kept)
@@ -58,34 +84,53 @@ def publish_sources(store: KpiStore, sources: Sequence[Source]) -> None:
 
 
 def begin_run(store: KpiStore, source_id: str, now: datetime, slot: datetime | None = None) -> int:
-    """A new run row, its number returned; older runs that never ended are marked cut short."""
+    """A new run row, its number returned; older runs that never ended are marked cut short.
+
+    A run that was cut short gives its slot back, so that the next may try again at once.
+
+    Raises:
+        SlotTaken: this slot has a run that was ended properly; nothing is written.
+    """
     at = micros(now)
     with store.write() as connection:
         connection.execute(
             sa.text(
-                "UPDATE poll_run SET outcome = 'retry', ended_at = :at, note ="
+                "UPDATE poll_run SET outcome = 'retry', ended_at = :at, slot = NULL, note ="
                 " 'Tiến trình thu thập dừng giữa chừng; những lô đã ghi được giữ nguyên.'"
                 " WHERE source = :source AND ended_at IS NULL"
             ),
             {"source": source_id, "at": at},
-        )
-        connection.execute(
-            sa.text(
-                "UPDATE source SET first_poll_at = COALESCE(first_poll_at, :at) WHERE id = :id"
-            ),
-            {"id": source_id, "at": _after_seals(connection, now)},
         )
         run = connection.scalar(
             sa.text(
                 "INSERT INTO poll_run (source, slot, started_at, outcome, note, read, new, changed,"
                 " same, rejected, gone, calls, bytes, response_hash, cursor_before)"
                 " VALUES (:source, :slot, :at, '', '', 0, 0, 0, 0, 0, 0, 0, 0, '',"
-                " (SELECT cursor FROM watermark WHERE source = :source)) RETURNING run"
+                " (SELECT cursor FROM watermark WHERE source = :source))"
+                " ON CONFLICT (source, slot) DO NOTHING RETURNING run"
             ),
             {"source": source_id, "slot": micros(slot), "at": at},
         )
-    assert run is not None
+        if run is None:
+            raise SlotTaken("lượt này đã được thu thập; không thu thập lần nữa")
+        connection.execute(
+            sa.text(
+                "UPDATE source SET first_poll_at = COALESCE(first_poll_at, :at) WHERE id = :id"
+            ),
+            {"id": source_id, "at": _after_seals(connection, now)},
+        )
     return run
+
+
+def writing(store: KpiStore, run: int) -> KpiStore:
+    """The store as one run may write to it: no longer once somebody has ended the run."""
+
+    def guard(connection: Connection) -> None:
+        open_ = sa.text("SELECT 1 FROM poll_run WHERE run = :run AND ended_at IS NULL")
+        if not connection.scalar(open_, {"run": run}):
+            raise RunEnded("lần thu thập này đã bị thay thế; phần còn lại không ghi")
+
+    return store.guarded(guard)
 
 
 def end_run(
@@ -101,11 +146,15 @@ def end_run(
     now: datetime,
     completed: bool,
     covered_until: datetime | None = None,
-) -> None:
-    """End a run with what it did.
+    stopped: bool = False,
+    next_due: datetime | None = None,
+) -> str:
+    """End a run with what it did; whether the source is "lost" by it, or "back", or neither: "".
 
     ``completed`` says that everything the source had at ``covered_until`` was read: the watermark
-    covers that instant (never moving backwards), and the source's first load is over.
+    covers that instant (never moving backwards), and the source's first load is over. A run that
+    was ``stopped`` by us says nothing of the source, and gives its slot back. That a source is
+    lost is kept in the store: it is said once, whoever polls next.
     """
     covered = micros(covered_until)
     with store.write() as connection:
@@ -127,13 +176,22 @@ def end_run(
                 sa.text("UPDATE source SET loaded_at = COALESCE(loaded_at, :at) WHERE id = :id"),
                 {"id": source_id, "at": at},
             )
+        news = "" if stopped or outcome == "skipped" else _news(connection, source_id, outcome, at)
         connection.execute(
-            sa.text("UPDATE source SET needs_credentials = :needs WHERE id = :id"),
-            {"id": source_id, "needs": int(outcome == "needs_credentials")},
+            sa.text(
+                "UPDATE source SET needs_credentials = :needs,"
+                " next_due_at = COALESCE(:next, next_due_at) WHERE id = :id"
+            ),
+            {
+                "id": source_id,
+                "needs": int(outcome == "needs_credentials"),
+                "next": micros(next_due),
+            },
         )
         connection.execute(
             sa.text(
                 "UPDATE poll_run SET ended_at = :at, outcome = :outcome, note = :note,"
+                " slot = CASE WHEN :stopped = 1 THEN NULL ELSE slot END,"
                 " read = :read, new = :new, changed = :changed, same = :same,"
                 " rejected = :rejected, gone = :gone, calls = :calls, bytes = :bytes,"
                 " response_hash = :hash, covered_until = :covered,"
@@ -144,6 +202,7 @@ def end_run(
                 "run": run,
                 "source": source_id,
                 "at": at,
+                "stopped": int(stopped),
                 "outcome": outcome,
                 "note": note,
                 "read": counts.read,
@@ -159,6 +218,20 @@ def end_run(
             },
         )
         store.touch(connection, [f"source:{source_id}"])
+    return news
+
+
+def _news(connection: Connection, source_id: str | None, outcome: str, at: int) -> str:
+    lost = connection.scalar(
+        sa.text("SELECT lost_at FROM source WHERE id = :id"), {"id": source_id}
+    )
+    if (outcome in FAILED) == (lost is not None):
+        return ""
+    connection.execute(
+        sa.text("UPDATE source SET lost_at = :at WHERE id = :id"),
+        {"id": source_id, "at": at if lost is None else None},
+    )
+    return "lost" if lost is None else "back"
 
 
 def _after_seals(connection: Connection, now: datetime) -> int:
@@ -203,3 +276,63 @@ def last_read(store: KpiStore, source_id: str) -> int:
             )
             or 0
         )
+
+
+def is_refused(store: KpiStore, source_id: str) -> bool:
+    """Whether the last poll of a source was refused for its credentials."""
+    with store.read() as connection:
+        found = connection.scalar(
+            sa.text("SELECT needs_credentials FROM source WHERE id = :id"), {"id": source_id}
+        )
+    return bool(found)
+
+
+def newest_slots(store: KpiStore) -> dict[str, datetime]:
+    """The newest slot of each source that has a run which ended."""
+    with store.read() as connection:
+        found = connection.execute(
+            sa.text(
+                "SELECT source, MAX(slot) FROM poll_run"
+                " WHERE slot IS NOT NULL AND ended_at IS NOT NULL GROUP BY source"
+            )
+        ).all()
+    return {source: at for source, slot in found if (at := instant_of(slot)) is not None}
+
+
+def leader(store: KpiStore) -> Leader | None:
+    """Who schedules: None before the first, and after the last gave the lease back."""
+    with store.read() as connection:
+        row = connection.execute(
+            sa.text("SELECT holder, fence, expires_at FROM lease WHERE name = :name"),
+            {"name": LEASE},
+        ).first()
+    until = instant_of(row.expires_at) if row else None
+    return Leader(row.holder, row.fence, until) if row and row.expires_at and until else None
+
+
+def missed(store: KpiStore, since: datetime, now: datetime) -> list[str]:
+    """The sources that nobody has polled for two of their periods, ``since`` then at the earliest.
+
+    Ours, not the remote system's fault: a poll that failed was still a poll. A source is not
+    missed while its poll lasts no longer than its deadline, while it asked for peace
+    (Retry-After), nor while it is paused or waits for credentials.
+    """
+    with store.read() as connection:
+        found = connection.execute(
+            sa.text(
+                "SELECT s.id, s.every, s.deadline, s.next_due_at, r.started_at, r.ended_at"
+                " FROM source s LEFT JOIN poll_run r ON r.run ="
+                " (SELECT MAX(run) FROM poll_run WHERE source = s.id)"
+                " WHERE s.configured = 1 AND s.paused = 0 AND s.needs_credentials = 0 ORDER BY s.id"
+            )
+        ).all()
+    late = []
+    for id_, every, deadline, next_due, started, ended in found:
+        begun, period = instant_of(started), timedelta(seconds=every)
+        known = [since, instant_of(next_due), instant_of(ended), begun and begun + period]
+        due = max(at for at in known if at is not None) + period
+        if begun is not None and ended is None:
+            due = max(due, begun + timedelta(seconds=deadline))
+        if now > due + GRACE:
+            late.append(id_)
+    return late

@@ -35,9 +35,9 @@ def sources(
 ) -> Answer:
     """The sources as the poller runs them, with the state of their newest runs.
 
-    ``every``, ``late_after`` and ``stale_after`` are seconds; ``next_run_at`` is the start of
-    the last run plus ``every``; ``records`` counts what is stored, ``rejected`` all rows that
-    were refused or taken under suspicion.
+    ``every``, ``late_after`` and ``stale_after`` are seconds; ``next_run_at`` is what the schedule
+    said last, unknown while a source is paused; ``records`` counts what is stored, ``rejected``
+    all rows that were refused or taken under suspicion.
     """
     clock = now or right_now()
 
@@ -67,7 +67,6 @@ def sources(
             limits = pace.record_limits(
                 since, timedelta(seconds=r.late_after), timedelta(seconds=r.stale_after)
             )
-            started = instant_of(r.last_started)
             yield (
                 r.id,
                 r.name,
@@ -83,7 +82,7 @@ def sources(
                 r.needs_credentials,
                 r.last_run,
                 good,
-                started + timedelta(seconds=r.every) if started and not r.paused else None,
+                _next_run(r),
                 pace.freshness(clock, *limits),
                 covered,
                 instant_of(r.first_poll_at),
@@ -93,6 +92,14 @@ def sources(
             )
 
     return Answer(tuple(SOURCE_COLUMNS), store, rows, now)
+
+
+def _next_run(r: sa.Row) -> datetime | None:
+    """What the schedule said, else a period after the last start; None for whoever is paused."""
+    if r.paused or r.needs_credentials:
+        return None
+    begun = instant_of(r.last_started)
+    return instant_of(r.next_due_at) or (begun and begun + timedelta(seconds=r.every))
 
 
 def runs(

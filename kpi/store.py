@@ -6,8 +6,9 @@ an instant of *our* clock taken under that lock; ``seal()`` makes a boundary tha
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,20 +44,48 @@ class KpiStore:
         self.url = url
         self.catalogue = catalogue
         self.orgunits = orgunits
-        self.reader, self.writer = _engines(url)
+        self.reader, self.writer = engines(url)
         self.sqlite = self.writer.dialect.name == "sqlite"
         self.refresh = Refresh(catalogue)
         self.rules = Rules(catalogue, orgunits)
         self.plausibility = Plausibility(catalogue)
         self.kept = Kept()
+        self.guards: tuple[Callable[[Connection], None], ...] = ()
+        self._trial: Connection | None = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction that holds the writer's lock from its first statement."""
+        if self._trial is not None:
+            yield self._trial
+            return
         with self.writer.begin() as connection:
-            if not self.sqlite:
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+            self._lock(connection)
+            for guard in self.guards:
+                guard(connection)
             yield connection
+
+    def guarded(self, guard: Callable[[Connection], None]) -> "KpiStore":
+        """The same store for a writer that may lose its right: ``guard`` sees every transaction.
+
+        It runs under the writer's lock, before anything is written, and raises to refuse.
+        """
+        made = copy(self)
+        made.guards = (*self.guards, guard)
+        return made
+
+    @contextmanager
+    def rehearse(self) -> Iterator["KpiStore"]:
+        """The same store for a trial: its writes follow one another and are all undone."""
+        made = copy(self)
+        with self.writer.connect() as made._trial, made._trial.begin() as transaction:
+            self._lock(made._trial)
+            yield made
+            transaction.rollback()
+
+    def _lock(self, connection: Connection) -> None:
+        if not self.sqlite:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -132,13 +161,17 @@ class KpiStore:
             return
         raw: Any = connection.connection.driver_connection
         names = ", ".join(columns)
-        if self.sqlite:
-            marks = ", ".join("?" * len(columns))
-            raw.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
-            return
-        with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
+        driver: Any = connection.dialect.loaded_dbapi
+        try:
+            if self.sqlite:
+                marks = ", ".join("?" * len(columns))
+                raw.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
+                return
+            with raw.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as into:
+                for row in rows:
+                    into.write_row(row)
+        except driver.Error as error:
+            raise DBAPIError.instance(f"load {table}", None, error, driver.Error) from error
 
     def close(self) -> None:
         """Return every connection."""
@@ -170,20 +203,50 @@ def open_store(
     """
     url = url.replace("sqlite+pysqlite:", "sqlite:", 1)
     if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(url.removeprefix("sqlite:///")).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise IocError(f"không tạo được thư mục {folder}: {error.strerror}") from error
     store = KpiStore(url, catalogue, orgunits)
     if migrate:
         from kpi.migrate import upgrade
 
         try:
+            if store.sqlite:
+                _refuse_damaged(store)
             upgrade(store.writer)
             store.publish()
         except DBAPIError as error:
             name = sa.make_url(url).render_as_string(hide_password=True)
-            raise IocError(
-                f"không mở được kho số liệu {name} ({type(error.orig).__name__})"
-            ) from error
+            raise IocError(f"không mở được kho số liệu {name}: {_why(error)}") from error
     return store
+
+
+def _refuse_damaged(store: KpiStore) -> None:
+    """Raise before anything is read from or written to a file whose pages do not fit together."""
+    with store.read() as connection:
+        found = connection.scalar(sa.text("PRAGMA quick_check(1)"))
+    if found != "ok":
+        raise IocError(f"kho số liệu {store.url} bị hỏng ({found}); {_RESTORE}")
+
+
+_RESTORE = "hãy khôi phục bản sao lưu gần nhất: ioc restore TỆP --replace"
+_REASONS = {
+    "malformed": f"tệp bị hỏng; {_RESTORE}",
+    "not a database": f"tệp bị hỏng; {_RESTORE}",
+    "readonly": "không ghi được vào tệp hoặc thư mục (chỉ đọc, hoặc sai quyền)",
+    "unable to open": "không mở được tệp (sai quyền, hoặc thư mục chỉ đọc)",
+    "disk is full": "đĩa đã đầy",
+    "disk I/O": "đĩa không đọc hoặc ghi được (đầy, hoặc hỏng)",
+    "locked": "một tiến trình khác đang giữ khóa ghi",
+}
+
+
+def _why(error: DBAPIError) -> str:
+    """What a database said, in words that help; else only the name of its error."""
+    said = str(error.orig)
+    return next((why for part, why in _REASONS.items() if part in said), type(error.orig).__name__)
 
 
 def _publish(store: KpiStore, connection: Connection, now: datetime) -> bool:
@@ -260,7 +323,8 @@ def _month(index: int) -> tuple[int, int, int, int]:
     return index, index // 12, day_number(first), day_number(following - timedelta(days=1))
 
 
-def _engines(url: str) -> tuple[Engine, Engine]:
+def engines(url: str) -> tuple[Engine, Engine]:
+    """A reader, to which the database refuses every write, and a writer."""
     return _sqlite_engines(url) if url.startswith("sqlite") else _postgresql_engines(url)
 
 
@@ -312,6 +376,7 @@ def _postgresql_engines(url: str) -> tuple[Engine, Engine]:
         url, pool_size=16, max_overflow=48, pool_pre_ping=True, isolation_level="REPEATABLE READ"
     )
     writer = sa.create_engine(url, pool_size=2, max_overflow=8, pool_pre_ping=True)
+    patience = "30s"  # of a writer for its lock, as on SQLite
 
     @event.listens_for(reader, "connect")
     def _read_only(raw: Any, _record: object) -> None:
@@ -320,10 +385,11 @@ def _postgresql_engines(url: str) -> tuple[Engine, Engine]:
     @event.listens_for(writer, "connect")
     def _temporary(raw: Any, _record: object) -> None:
         raw.execute("SET client_min_messages = warning")
+        raw.execute(f"SET lock_timeout = '{patience}'")
         raw.execute(TEMPORARY)
         raw.commit()
 
     return reader, writer
 
 
-__all__ = ["FAR", "KpiStore", "open_store"]
+__all__ = ["FAR", "KpiStore", "engines", "open_store"]

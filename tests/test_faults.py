@@ -134,8 +134,9 @@ def test_the_final_state_does_not_depend_on_the_order_of_pages(
 
 
 def test_a_locked_database_is_a_retry_and_the_next_poll_catches_up(
-    sqlite_url: str, catalogue: Any, orgunits: OrgUnits, tmp_path: Path
+    sqlite_url: str, catalogue: Any, orgunits: OrgUnits, tmp_path: Path, monkeypatch: Any
 ) -> None:
+    monkeypatch.setattr("connectors.poller.PATIENCE", 0.2)
     store = open_store(sqlite_url, catalogue, orgunits)
     settings = SimpleNamespace(data=tmp_path, secret_key_file=None)
     portal = Portal(*rows(30))

@@ -18,7 +18,7 @@ from connectors.poller import poll
 from ioc.config import Lined
 from ioc.principal import Principal
 from ioc.source import Source
-from kpi import health, query
+from kpi import health, query, schema
 from kpi.answer import take_snapshot
 from kpi.store import KpiStore, open_store
 from tests.chaos import Answer, Chaos, Request, serve
@@ -41,6 +41,7 @@ def settings(tmp_path: Path, monkeypatch: Any) -> SimpleNamespace:
     """A data folder of its own, and no waiting between tries."""
     real = poller._sleep_until
     monkeypatch.setattr(poller, "_sleep_until", lambda stop: lambda _: real(stop)(0.001))
+    monkeypatch.setattr(poller, "PATIENCE", 0.1)
     return SimpleNamespace(data=tmp_path, secret_key_file=None)
 
 
@@ -339,18 +340,38 @@ def test_a_whole_reply_removes_what_is_gone_but_never_most_of_it(
 # -- dry run -------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_tells_what_it_found_and_stores_nothing(
-    sqlite_store: KpiStore, settings: Any, capsys: Any
+def test_a_dry_run_tells_what_the_store_would_do_and_changes_no_byte_of_it(
+    store: KpiStore, settings: Any, capsys: Any
 ) -> None:
-    with Chaos(Portal(*rows(12), dossier(None))) as server:
+    portal = Portal(*rows(12))
+    with Chaos(portal) as server:
         source = portal_source(server)
-        health.publish_sources(sqlite_store, [source])
-        run = poll(sqlite_store, source, settings, now=NOW, dry_run=True)
+        polled(store, source, settings)
+        with store.write() as connection:
+            connection.execute(sa.text("UPDATE watermark SET cursor = NULL"))
+        changed = portal.rows[0] | {"kenh": "trực tiếp", "capNhat": "2024-06-01T08:00:00+07:00"}
+        foreign = dossier("X", coQuan="KHONG-CO")  # only the store knows that it is nobody's code
+        portal.rows[0] = changed
+        portal.rows += [dossier(None), foreign, dossier("Y")]
+        before = everything(store)
+        run = poll(store, source, settings, now=NOW, dry_run=True)
     said = capsys.readouterr().out
-    assert run["run"] is None and run_rows(sqlite_store) == []
-    assert contents(sqlite_store)["record"] == []
-    assert re.search(r"12 bản ghi, 0 số liệu, 1 từ chối", said)
-    assert "từ chối 1: thiếu ma" in said and "số lượng 12" in said
+    assert everything(store) == before
+    assert run["run"] is None
+    assert "14 bản ghi, 0 số liệu, 1 từ chối" in said
+    assert "nếu ghi: mới 1, sửa 1, như cũ 11, gỡ 0, từ chối 2" in said
+    assert "từ chối 1: thiếu ma" in said
+    assert re.search(r"từ chối 1: .*KHONG-CO", said)
+    assert re.search(r"dossier.opened_at: nhỏ nhất 2024-03-05.*, số lượng 14", said)
+
+
+def everything(store: KpiStore) -> dict[str, list[tuple]]:
+    """Every row of every table."""
+    with store.read() as connection:
+        return {
+            name: sorted(map(tuple, connection.execute(sa.select(table))), key=repr)
+            for name, table in schema.metadata.tables.items()
+        }
 
 
 # -- files (38, 39 of the fault matrix; 12, 36) --------------------------------------------------

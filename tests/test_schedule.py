@@ -1,5 +1,6 @@
 """Every source at its own pace: no overlap, no waiting for one another, a clean end."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from connectors import schedule
+from connectors.slots import Slots, Steady
 from ioc.config import Lined
 from ioc.source import Source
 from kpi.store import KpiStore
@@ -31,7 +33,7 @@ def source_at(server: Chaos, name: str, **entries: Any) -> Source:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> SimpleNamespace:
-    return SimpleNamespace(data=tmp_path, secret_key_file=None)
+    return SimpleNamespace(data=tmp_path, secret_key_file=None, lease=2)
 
 
 class Scheduled:
@@ -113,13 +115,22 @@ def test_a_hung_a_lying_and_a_dead_source_delay_no_other(
     assert open_runs == 0
 
 
-@pytest.mark.parametrize("seconds", [1, 10, 60, 3600])
-def test_no_poll_is_later_than_its_interval_and_none_much_earlier(seconds: int) -> None:
+@pytest.mark.parametrize("seconds", [1, 10, 60, 3600, 86_400])
+def test_every_slot_fires_once_early_in_it_and_no_two_sources_at_the_same_instant(
+    seconds: int,
+) -> None:
     every, at = timedelta(seconds=seconds), datetime(2026, 11, 22, tzinfo=UTC)
-    planned = schedule.trigger(every)
-    for _ in range(200):
-        following = planned.get_next_fire_time(at, at)
-        assert following is not None and 0.9 * every <= following - at <= every
+    phases = set()
+    for name in ("mot", "hai", "ba"):
+        slots = Slots(rest_source("http://127.0.0.1:1", id=name, every=f"{seconds}s"), Steady(at))
+        now, fired = at, []
+        for _ in range(50):
+            now = slots.next_due(now)
+            fired.append(slots.slot(now))
+            assert timedelta(0) <= now - fired[-1] <= every / 20
+        assert [b - a for a, b in itertools.pairwise(fired)] == [every] * 49
+        phases.add(fired[0])
+    assert len(phases) == 3
 
 
 def test_a_source_that_asked_for_peace_is_left_alone(sqlite_store: KpiStore, settings: Any) -> None:
@@ -136,6 +147,7 @@ import os, sys
 from pathlib import Path
 from types import SimpleNamespace
 from connectors import schedule
+from connectors.slots import Slots, Steady
 from ioc.orgunits import OrgUnits
 from kpi.catalogue import load_catalogue
 from kpi.store import open_store
@@ -143,7 +155,7 @@ from tests.fields import rest_source
 url, data, parent = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 store = open_store(f"sqlite:///{data / 'kpi.sqlite'}", load_catalogue(), OrgUnits.load())
 source = rest_source(url, every="1s", options={"deadline": 30})
-settings = SimpleNamespace(data=data, secret_key_file=None)
+settings = SimpleNamespace(data=data, secret_key_file=None, lease=2)
 schedule.run(store, [source], settings, parent_fd=None if parent < 0 else parent)
 print("ended", flush=True)
 """
