@@ -249,7 +249,9 @@ def printable(text: str) -> str:
 
 def figure(value: float) -> str:
     """A number as it is written in a reason."""
-    return "không giới hạn" if math.isinf(value) else f"{value:.15g}".replace(".", ",")
+    if math.isinf(value):
+        return "không giới hạn"
+    return f"{value:,.15g}".translate(str.maketrans(",.", ".,"))
 
 
 def notes(counts: Counts) -> list[str]:

@@ -422,6 +422,24 @@ def test_the_sources_page_tells_runs_errors_and_rejections(reader):
     assert "is-bad" in classes(blocks[-1])
 
 
+def test_the_page_of_a_source_lists_its_items_by_rule_and_offers_no_empty_table(reader):
+    world = reader.world
+    clean = one(reader.see(sources.layout, source="staff"), **{"data-source": "staff"})
+    assert "Không dòng nào bị loại hay nghi ngờ." in words([clean])
+    assert "Từng dòng" not in words([clean]) and "rejections.csv" not in repr(clean)
+    staff = "staff_with_computer staff_professional"
+    for code in ("STP", "SNV25"):
+        world.poll(STAFF, declared(staff, code, "2026-10", 104, 100), rejected=2)
+    world.poll(STAFF, declared(staff, "SYT", "2026-10", 95, 5000))
+    card = one(reader.see(sources.layout, source="staff"), **{"data-source": "staff"})
+    text = words([card])
+    assert "3 dòng bị loại hoặc nghi ngờ" in text
+    first, second = text.index("Nghi ngờ: tăng vọt 1"), text.index("Tử số lớn hơn mẫu số 2")
+    assert first < second
+    assert "I12a: tử số 104 lớn hơn mẫu số 100" in text and "đơn vị: Sở Tư pháp" in text
+    assert "rejections.csv" in repr(card)
+
+
 def test_types_are_never_smaller_than_can_be_read_and_tiles_give_way_first():
     usual = plan()
     assert (usual.across, usual.down) == (4, 4)

@@ -181,7 +181,7 @@ def test_a_figure_ten_times_the_last_one_is_taken_and_told(live):
     assert share_of(live)[1] == 1250
     (item,) = items(live)
     assert item.rule == "jump" and item.reason.startswith("Nghi ngờ:")
-    assert "120" in item.reason and "1250" in item.reason
+    assert "120" in item.reason and "1.250" in item.reason
     again = live.poll(STAFF, [reading(BELOW, "STP", "2026-10", 1250)])
     assert (again.same, again.rules) == (1, {})
 
@@ -498,7 +498,7 @@ elements:
     range: [5, 1]
     jump: 1
   a_all: {name: Tổng số, reading: true, unit: việc, over_time: sum, over_units: sum, range: 7}
-  a_seen: {name: A, count: dossier, at: opened_at, unit: a, over_time: sum, over_units: sum, jump: 9}
+  a_got: {name: A, count: dossier, at: opened_at, unit: a, over_time: sum, over_units: sum, jump: 9}
 indicators:
   X1:
     name: Việc
