@@ -18,6 +18,7 @@ PAGES = (
     Page("/indicator/<key>", "layouts.indicator", "Chỉ số"),
     Page("/org-unit/<uid>", "layouts.org_unit", "Đơn vị"),
     Page("/search", "layouts.search", "Tìm"),
+    Page("/map", "layouts.map", "Bản đồ", "Bản đồ"),
     Page("/sources", "layouts.sources", "Nguồn dữ liệu", "Nguồn dữ liệu"),
     Page("/sources/<source>", "layouts.sources", "Nguồn dữ liệu"),
 )

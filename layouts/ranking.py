@@ -45,6 +45,7 @@ def ranking(view: View) -> Piece:
             [
                 components.choice(levels, label="Cấp đơn vị"),
                 components.choice(kinds, label="Số chốt hay hiện nay") if ended else None,
+                dcc.Link("Xem trên bản đồ", href=link("/map", indicator=view.key)),
             ],
             className="toolbar",
         ),

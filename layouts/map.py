@@ -1,0 +1,292 @@
+"""The map: org units against the plan's line on a date, and the cases that are open today."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import Input, Output, State, dcc, html
+
+from ioc.period import Period
+from kpi import query
+from layouts import components, mapcases, maps, shell, text
+from layouts.components import Piece
+from layouts.lines import AREA, Row, indicators
+from layouts.mapview import STEPS, MapView, again, found, look, whole
+from layouts.places import address
+from layouts.slots import changed, marks, memory
+from layouts.state import callback, desk, link, today
+
+PARTS = ("head", "legend", "list", "hideout", "cases", "told")
+LEVELS = {"district": "Cấp huyện", "area": "Địa bàn", "commune": "Xã, phường"}
+GRAINS = {"month": "Tháng", "quarter": "Quý", "year": "Năm"}
+
+
+def layout(**given: Any) -> Piece:
+    """The map of an address."""
+    view = look(given)
+    if view is None:
+        return shell.not_found()
+    shown = pieces(view)
+    return shell.desk_page(
+        dcc.Store(id="map-view", data=view.given),
+        memory("map", shown),
+        _title(view),
+        html.Div(
+            [
+                html.Section(
+                    [
+                        _canvas(view, shown),
+                        html.Div(shown["legend"], id="map-legend"),
+                        mapcases.filters(view),
+                        html.Div(shown["told"], id="map-told"),
+                    ],
+                    className="card map-card",
+                    **{"aria-label": "Bản đồ"},
+                ),
+                _list(view, shown),
+            ],
+            className="map-columns",
+        ),
+        active="/map",
+    )
+
+
+def pieces(view: MapView) -> dict[str, Any]:
+    """All that follows the data."""
+    rows, cases = found(view), mapcases.cases(view)
+    told = {row["org_unit"]: _told(view, row) for row in rows}
+    grades = [maps.grade(row["numerator"], row["denominator"], view.rule) for row in rows]
+    return {
+        "head": _head(view, grades),
+        "legend": maps.legend(view.rule, grades),
+        "list": _ranked(view, rows),
+        "hideout": maps.hideout(rows, told, view.rule),
+        "cases": mapcases.pins(cases),
+        "told": mapcases.told(cases),
+    }
+
+
+@callback(
+    Output("map-head", "children"),
+    Output("map-legend", "children"),
+    Output("map-list", "children"),
+    Output("map-units", "hideout"),
+    Output("map-cases", "data"),
+    Output("map-told", "children"),
+    Output("map-seen", "data"),
+    Input("live", "data"),
+    State("map-view", "data"),
+    State("map-seen", "data"),
+    prevent_initial_call=True,
+)
+def draw(_live: Any, given: Any, seen: Any) -> tuple[Any, ...]:
+    """Ask again, draw again what changed: the map itself stays."""
+    shown = pieces(again(given))
+    new = marks(shown)
+    return (*changed(shown, new, PARTS, seen), new)
+
+
+# ── the map ────────────────────────────────────────────────────────────────────────────────
+
+
+def _canvas(view: MapView, shown: dict[str, Any]) -> Piece:
+    layers = {layer.level: layer for layer in query.layers(desk().store, view.on)}
+    carrying, outline = layers.get(view.level), None
+    if carrying is None or view.level == "commune":
+        outline = layers.get("district") or layers.get("area")
+    units = desk().orgunits.population(view.level, view.on)
+    drawn = carrying or maps.circles(units)
+    lost = [] if carrying else [unit for unit in units if unit.lat is None or unit.lon is None]
+    shown_layers = [layer for layer in (carrying, outline) if layer]
+    badge = any(layer.schematic for layer in shown_layers)
+    return html.Div(
+        [
+            maps.canvas(
+                drawn,
+                outline,
+                shown["hideout"],
+                shown["cases"],
+                label=f"Bản đồ {view.indicator['short']}; cùng số liệu ở danh sách bên cạnh",
+                tiles=desk().settings.tile_url or "",
+            ),
+            html.P("Sơ đồ, không phải ranh giới pháp lý", className="map-badge") if badge else None,
+            html.P(
+                text.join([maps.boundaries(shown_layers, view.on), _unplaced(len(lost))], " "),
+                className="map-note",
+            ),
+        ],
+        className="map-holder",
+    )
+
+
+def _unplaced(count: int) -> str:
+    return f"{count} đơn vị chưa có vị trí, chỉ có trong danh sách." if count else ""
+
+
+# ── what is asked ──────────────────────────────────────────────────────────────────────────
+
+
+def _title(view: MapView) -> Piece:
+    return html.Div(
+        [
+            html.Div([html.H1("Bản đồ"), _chooser(view)], className="map-title"),
+            html.Div([_levels(view), _periods(view)], className="toolbar map-toolbar"),
+        ],
+        className="title-row",
+    )
+
+
+def _chooser(view: MapView) -> Piece:
+    """Every indicator by sector, as links; the one on the map says its name."""
+    catalogue = desk().store.catalogue
+    by_sector: dict[str, list[Row]] = {}
+    for row in indicators().values():
+        if row["unit"] == "%":
+            by_sector.setdefault(catalogue.sectors.get(row["sector"], ""), []).append(row)
+    order = sorted(by_sector.items(), key=lambda item: not any(row["source"] for row in item[1]))
+    groups = [
+        html.Div([html.H3(sector), html.Ul([html.Li(_option(view, row)) for row in rows])])
+        for sector, rows in order
+    ]
+    return html.Details(
+        [html.Summary(view.indicator["name"]), html.Div(groups, className="map-options")],
+        className="map-chooser",
+    )
+
+
+def _option(view: MapView, row: Row) -> Piece:
+    return html.Span([
+        dcc.Link(
+            row["short"],
+            href=view.address(indicator=row["indicator"], level=""),
+            className="on" if row["indicator"] == view.key else "",
+        ),
+        None if row["source"] else html.Span(" chưa có nguồn", className="map-quiet"),
+    ])
+
+
+def _levels(view: MapView) -> Piece:
+    options = [
+        (
+            LEVELS[name],
+            view.address(level="" if name == view.levels[0] else name),
+            name == view.level,
+        )
+        for name in view.levels
+    ]
+    return components.choice(options, label="Cấp đơn vị")
+
+
+def _periods(view: MapView) -> Piece:
+    """One step back, one step on, and how long a step is."""
+    period = view.period
+    before, after = period.previous(), period.next()
+    ahead = after.start <= today()
+    steps = [
+        dcc.Link("‹", href=view.at(before), className="step", title=text.period(before.text)),
+        html.Span(text.period(period.text), className="map-period"),
+        dcc.Link("›", href=view.at(after), className="step", title=text.period(after.text))
+        if ahead
+        else html.Span("›", className="step off", **{"aria-hidden": "true"}),
+    ]
+    grains = [
+        (GRAINS[name], view.at(Period.of(name, view.on)), name == period.grain) for name in STEPS
+    ]
+    return html.Div(
+        [
+            components.choice(grains, label="Độ dài kỳ"),
+            html.Nav(steps, className="map-steps", **{"aria-label": "Kỳ"}),
+        ],
+        className="map-periods",
+    )
+
+
+# ── what is found ──────────────────────────────────────────────────────────────────────────
+
+
+def _head(view: MapView, grades: list[str]) -> Piece:
+    row = whole(view)
+    shown = text.percent(row["numerator"], row["denominator"], *view.borders)
+    name = "Toàn địa bàn" if view.org_unit == AREA else desk().orgunits[view.org_unit].name
+    line = view.rule.threshold
+    met = f"{grades.count('met')}/{len(grades)} đơn vị đạt" if line is not None else ""
+    aim = text.level(*view.rule) if line is not None else "không có mức giao bằng số"
+    return html.P(
+        text.sentence(
+            text.join([
+                f"{name} {shown}",
+                text.counts(row["numerator"], row["denominator"]),
+                text.REASONS.get(row["reason"] or "", ""),
+                f"mức giao {aim}" if line is not None else aim,
+                met,
+            ])
+        ),
+        className="under",
+    )
+
+
+def _list(view: MapView, shown: dict[str, Any]) -> Piece:
+    size = len(shown["list"])
+    return components.card(
+        text.LEVELS[view.level],
+        html.Div(shown["head"], id="map-head"),
+        html.Div(
+            shown["list"], id="map-list", className="ranking map-list", tabIndex=0,
+            role="region", **{"aria-label": "Danh sách đơn vị, thấp nhất trước"},
+        ),
+        html.P(
+            dcc.Link("Xem chỉ số này", href=f"/indicator/{view.key}"), className="map-more"
+        ),
+        note=components.downloads("/api/v1/values", link, size, **view.question),
+    )  # fmt: skip
+
+
+def _ranked(view: MapView, rows: list[Row]) -> list[Piece]:
+    """Furthest below the line first; those without a figure at the end, never hidden."""
+    return [_rank(view, row) for row in sorted(rows, key=_order)]
+
+
+def _order(row: Row) -> tuple[bool, float, str]:
+    over, under = row["numerator"], row["denominator"]
+    absent = not (text.known(over) and text.known(under)) or not under
+    return absent, 0.0 if absent else over / under, row["code"]
+
+
+def _rank(view: MapView, row: Row) -> Piece:
+    name = maps.grade(row["numerator"], row["denominator"], view.rule)
+    value = row["value"] if name != maps.NONE else None
+    first, second = _figures(view, row)
+    return dcc.Link(
+        [
+            html.Span(className=f"swatch k-{name}", **{"aria-hidden": "true"}),
+            html.Span(row["name"], className="rank-name"),
+            components.bullet(value, *view.borders),
+            html.Span(first, className="rank-value"),
+            html.Span(second, className="rank-n"),
+        ],
+        href=address(row["org_unit"]),
+        className=f"rank{' empty' if name == maps.NONE else ''}",
+    )
+
+
+def _figures(view: MapView, row: Row) -> tuple[str, str]:
+    """What stands in front and behind: counts come first where the denominator is small."""
+    over, under = row["numerator"], row["denominator"]
+    share = text.percent(over, under, *view.borders)
+    if share == text.NONE:
+        return text.NONE, text.REASONS.get(row["reason"] or "", "chưa có số liệu")
+    shown = (
+        (text.counts(over, under), share) if text.few(under) else (share, text.counts(over, under))
+    )
+    partly = text.known(row["coverage"]) and row["coverage"] < 1
+    phu = f"phủ {text.number(100 * row['coverage'])}{text.GAP}%" if partly else ""
+    return shown[0], text.join([shown[1], phu])
+
+
+def _told(view: MapView, row: Row) -> list[str]:
+    """The tooltip of an org unit: name, figure, counts, where it stands, since when known."""
+    first, second = _figures(view, row)
+    name = maps.grade(row["numerator"], row["denominator"], view.rule)
+    words = dict(maps.classes(view.rule)).get(name, "") if view.rule.threshold is not None else ""
+    known = f"ghi nhận {text.minute(row['known_at'])}" if text.known(row["known_at"]) else ""
+    return [row["name"], text.join([first, second]), words, known]
