@@ -53,7 +53,7 @@ def layout(**given: Any) -> Piece:
 
 def pieces(view: MapView) -> dict[str, Any]:
     """All that follows the data."""
-    rows, cases = found(view), mapcases.cases(view)
+    rows, cases = [row for row in found(view) if row["org_unit"] != AREA], mapcases.cases(view)
     told = {row["org_unit"]: _told(view, row) for row in rows}
     grades = [maps.grade(row["numerator"], row["denominator"], view.rule) for row in rows]
     return {
@@ -226,7 +226,7 @@ def _head(view: MapView, grades: list[str]) -> Piece:
 
 
 def _list(view: MapView, shown: dict[str, Any]) -> Piece:
-    size = len(shown["list"])
+    size = len(shown["list"]) + (view.level == "area" and view.org_unit == AREA)  # and the whole
     return components.card(
         text.LEVELS[view.level],
         html.Div(shown["head"], id="map-head"),
