@@ -186,7 +186,7 @@ def _refuse_implausible(
 ) -> int:
     """Take out of ``t_obs`` what does not go with other figures; how many that is."""
     positions = {row[:3]: row[-1] for row in rows}
-    found = store.plausibility.look(connection, source.readings or {}, positions)
+    found = store.plausibility.look(connection, source.readings or {}, positions, taken.refused)
     taken.rejections += found.told
     for element, org_unit, day in found.refused:
         connection.execute(

@@ -16,10 +16,7 @@ from ioc.period import date_of
 from kpi.catalogue import Catalogue
 from kpi.elements import Indicator
 from kpi.schema import FAR
-from kpi.validation import figure, rejection_of
-
-Cell = tuple[str, str, int]
-"""Element, org unit, day."""
+from kpi.validation import Cell, figure, rejection_of
 
 
 @dataclass
@@ -50,15 +47,25 @@ class Plausibility:
                 self._together[element] = joined
 
     def look(
-        self, connection: Connection, provided: Collection[str], positions: Mapping[Cell, str]
+        self,
+        connection: Connection,
+        provided: Collection[str],
+        positions: Mapping[Cell, str],
+        lost: Collection[Cell] = (),
     ) -> Found:
-        """Judge the figures in ``t_obs``; ``provided`` are the elements that their source has."""
+        """Judge the figures in ``t_obs``.
+
+        ``provided`` are the elements that their source has, ``lost`` the cells of its batch that
+        were refused already.
+        """
         fresh, before = self._fresh(connection)
         if not fresh:  # all of it was older than what is stored
             return Found()
         stored = self._stored(connection, {cell[0] for cell in fresh})
         found = Found()
+        self._refuse_halves(lost, fresh, positions, found)
         places = {cell[1:] for cell in fresh if cell[0] in self._together}
+        places -= {cell[1:] for cell in found.refused}
         touched = {cell[0] for cell in fresh}
         for indicator, above, below in self._pairs:
             if not touched & {above, below}:
@@ -69,6 +76,26 @@ class Plausibility:
                     self._refuse(indicator, cells, rule, fresh, stored, positions, found)
         self._find_jumps(fresh, before, stored, positions, found)
         return found
+
+    def _refuse_halves(
+        self,
+        lost: Collection[Cell],
+        fresh: Mapping[Cell, float],
+        positions: Mapping[Cell, str],
+        found: Found,
+    ) -> None:
+        """Refuse what was said with a figure that is refused: it must not meet an older one."""
+        for name, org_unit, day in sorted(lost):
+            together = self._together.get(name, ())
+            cells = {(element, org_unit, day) for element in together} & fresh.keys()
+            if not cells - found.refused:
+                continue
+            found.refused |= cells
+            fields = {"org_unit": org_unit, "period": date_of(day).isoformat()}
+            fields |= {cell[0]: figure(fresh[cell]) for cell in sorted(cells)}
+            reason = f"{self._elements[name].name} bị từ chối; giữ các số đang có cùng với số đó"
+            position = positions.get(min(cells), "")
+            found.told.append(rejection_of(position, "incomplete_pair", reason, fields))
 
     @staticmethod
     def _broken(

@@ -26,7 +26,7 @@ RULES = {
     "range": "Ngoài khoảng cho phép",
     "control_character": "Có ký tự điều khiển",
     "numerator_over_denominator": "Tử số lớn hơn mẫu số",
-    "incomplete_pair": "Mẫu số mới mà thiếu tử số",
+    "incomplete_pair": "Thiếu một nửa của tử số, mẫu số",
     "jump": "Nghi ngờ: tăng vọt",
     "position": "Nghi ngờ: vị trí",
     "duplicate": "Nghi ngờ: trùng khóa, khác nội dung",
@@ -39,15 +39,17 @@ AHEAD = timedelta(minutes=5)
 EARLIEST_YEAR = 1990
 EARLIEST = datetime(EARLIEST_YEAR, 1, 1, tzinfo=LOCAL)
 """The calendar of the store begins here; an older instant is a slip of the pen."""
+Cell = tuple[str, str, int]
+"""Where a figure stands: element, org unit, day."""
 NEIGHBOURHOOD = 2.0
 """Degrees around the province's org units (some 200 km): no case of ours lies beyond."""
 
 
 class Refused(ValueError):
-    """A row that breaks a rule; the message is the reason."""
+    """A row that breaks a rule; the message is the reason, ``cell`` the figure it would be."""
 
-    def __init__(self, rule: str, reason: str):
-        self.rule = rule
+    def __init__(self, rule: str, reason: str, cell: Cell | None = None):
+        self.rule, self.cell = rule, cell
         super().__init__(reason)
 
 
@@ -64,6 +66,8 @@ class Taken:
     rejections: list[Rejection] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
     """Every key that was read, refused or not, with its position."""
+    refused: set[Cell] = field(default_factory=set)
+    """Figures that were out of range: what was said with them has lost its other half."""
     unreadable: bool = False
     old_codes: int = 0
 
@@ -105,7 +109,10 @@ class Rules:
             except UnknownOrgUnit as error:
                 taken.rejections.append(rejection(item, "unknown_org_unit", str(error)))
             except ValueError as error:
-                rule = error.rule if isinstance(error, Refused) else "time"
+                rule, cell = "time", None
+                if isinstance(error, Refused):
+                    rule, cell = error.rule, error.cell
+                taken.refused |= {cell} if cell else set()
                 taken.rejections.append(rejection(item, rule, str(error)))
         return taken
 
@@ -136,13 +143,6 @@ class Rules:
         if element is None or not element.reading:
             said = f"không có số liệu khai báo nào mang mã {reading.element!r}"
             raise Refused("not_expected", said)
-        value, (least, most) = reading.value, element.range
-        if not math.isfinite(value):
-            raise Refused("range", "giá trị không hữu hạn")
-        if not least <= value <= most:
-            said = f"từ {figure(least)} đến {figure(most)}"
-            said = "giá trị âm" if value < 0 == least else f"{figure(value)} không nằm trong {said}"
-            raise Refused("range", said)
         period = reading.period
         if period.starts_at > latest or (reading.changed_at and reading.changed_at > latest):
             raise Refused("time", "thời điểm nằm trong tương lai")
@@ -154,9 +154,14 @@ class Rules:
         if element.serves and (unit.level not in element.serves or outside):
             said = f"{unit.name} không thuộc nhóm cơ quan báo số liệu {element.id!r}"
             raise Refused("not_expected", said)
-        changed = micros(reading.changed_at)
-        day = day_number(period.end)
-        row = (element.id, owner.uid, day, float(value), changed, run, reading.position)
+        cell = (element.id, owner.uid, day_number(period.end))
+        value, (least, most) = reading.value, element.range
+        if not math.isfinite(value):
+            raise Refused("range", "giá trị không hữu hạn", cell)
+        if not least <= value <= most:
+            said = f"{figure(value)} không nằm trong khoảng {figure(least)} – {figure(most)}"
+            raise Refused("range", "giá trị âm" if value < 0 == least else said, cell)
+        row = (*cell, float(value), micros(reading.changed_at), run, reading.position)
         return row, owner.old_code
 
 

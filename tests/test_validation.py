@@ -129,6 +129,15 @@ def test_an_old_numerator_never_stands_over_a_new_denominator(live):
     assert live.poll(STAFF, [reading(BELOW, "STP", "2026-10", 100)]).same == 1
 
 
+def test_what_was_said_with_a_figure_out_of_range_does_not_meet_an_older_one(live):
+    live.poll(STAFF, share(PAIR, "STP", "2026-10", 60, 100))
+    counts = live.poll(STAFF, share(PAIR, "STP", "2026-10", 90, 300_000), rejected=2)
+    assert (counts.changed, counts.rules) == (0, {"range": 1, "incomplete_pair": 1})
+    assert share_of(live) == (60, 100, 60)
+    other = [reading(ABOVE, "STP", "2026-09", 7), reading(BELOW, "SYT", "2026-10", -1)]
+    assert live.poll(STAFF, other, rejected=1).new == 1
+
+
 def test_half_a_pair_that_was_never_whole_has_no_value(live):
     live.poll(STAFF, [reading(BELOW, "STP", "2026-10", 150)])
     assert share_of(live) == (None, 150, None)
