@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ ACCESS = {
     # everybody: nothing that says a figure
     "/healthz": "public",
     "/readyz": "public",
+    "/metrics": "public",
     "/_favicon.ico": "public",
     "/assets/<path:filename>": "public",
     "/_dash-component-suites/<string:package_name>/<path:fingerprinted_path>": "public",
@@ -243,20 +244,22 @@ class Running:
 @pytest.fixture
 def running(tmp_path: Path, unused_port: Any) -> Iterator[Running]:
     """The product, ready."""
-    started = Running(tmp_path, unused_port(), pair_of_ports())
+    started = Running(tmp_path, unused_port(), neighbouring_ports(3))
     started.until_ready()
     yield started
     started.end()
 
 
-def pair_of_ports() -> int:
-    """The first of two neighbouring ports that nobody holds."""
+def neighbouring_ports(count: int) -> int:
+    """The first of so many neighbouring ports that nobody holds."""
     while True:
-        with socket.socket() as first, socket.socket() as second:
+        with ExitStack() as held:
+            first = held.enter_context(socket.socket())
             first.bind(("127.0.0.1", 0))
             port = first.getsockname()[1]
             with suppress(OSError, OverflowError):
-                second.bind(("127.0.0.1", port + 1))
+                for number in range(1, count):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
                 return port
 
 
@@ -266,6 +269,12 @@ def test_one_command_brings_figures_and_one_signal_ends_every_process(running):
     standings = json.loads(get(running.port, "/api/v1/standings.json")[1])
     assert standings["sample_data"] == "DỮ LIỆU MẪU"
     assert any(row["value"] is not None for row in standings["rows"])
+
+    def polled() -> set[str]:
+        rows = json.loads(get(running.port, "/api/v1/sources.json")[1])["rows"]
+        return {row["source"] for row in rows if row["last_good_at"]}
+
+    until(lambda: polled() == {"public_services", "staff", "field_reports"}, 90)
     stream = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
     stream.request("GET", "/events")
     assert stream.getresponse().status == 200
@@ -384,7 +393,10 @@ def test_an_export_on_the_command_line_is_the_file_of_its_address(tmp_path):
     assert refused.returncode == 2 and "T99" in refused.stderr
 
 
-def test_a_real_portal_given_by_a_file_keeps_the_sample_province_away(tmp_path, monkeypatch):
+@pytest.mark.parametrize("system", ["PUBLIC_SERVICES", "FIELD_REPORTS"])
+def test_a_real_system_given_by_a_file_keeps_the_sample_province_away(
+    tmp_path, monkeypatch, system
+):
     (tmp_path / "url").write_text("https://portal.example")
     for name in list(os.environ):
         if name.startswith("IOC_"):
@@ -400,7 +412,7 @@ def test_a_real_portal_given_by_a_file_keeps_the_sample_province_away(tmp_path, 
 
     monkeypatch.setattr(program, "Supervisor", Supervised)
     monkeypatch.setattr(program, "check_free", lambda *_: None)
-    monkeypatch.setenv("IOC_PUBLIC_SERVICES_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv(f"IOC_{system}_URL_FILE", str(tmp_path / "url"))
     assert program.main(["run"]) == 0
     assert started == ["web", "poll"]
 
@@ -412,7 +424,7 @@ def test_the_sample_province_takes_its_credentials_from_files(tmp_path, monkeypa
         (tmp_path / name).write_text(f"the {name} of the file, long enough")
         monkeypatch.setenv(f"IOC_PUBLIC_SERVICES_{name}_FILE", str(tmp_path / name))
         monkeypatch.delenv(f"IOC_PUBLIC_SERVICES_{name}", raising=False)
-    for name in ("IOC_PUBLIC_SERVICES_URL", "IOC_STAFF_FOLDER"):
+    for name in ("IOC_PUBLIC_SERVICES_URL", "IOC_FIELD_REPORTS_URL", "IOC_STAFF_FOLDER"):
         monkeypatch.setenv(name, os.environ.get(name, "http://127.0.0.1:8060"))
     given_to: dict[str, Any] = {}
     monkeypatch.setattr(serve, "run", lambda **options: given_to.update(options))

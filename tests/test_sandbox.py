@@ -22,6 +22,7 @@ import pytest
 import python_calamine
 import sqlalchemy as sa
 
+import app as program
 from connectors.config import load_sources
 from connectors.poller import poll
 from connectors.sandbox import lived, serve
@@ -706,15 +707,18 @@ def test_a_question_that_is_not_understood_gets_a_page_with_status_200(
     assert SAMPLE in reply.text and reply.headers["x-du-lieu"] == "DU LIEU MAU"
 
 
-def test_reports_on_request_appear_now_and_the_system_can_die_and_come_back(start: Start):
+def test_reports_on_request_appear_now_and_the_system_can_die_and_come_back(
+    start: Start, monkeypatch: Any
+):
     own = start()
     assert own.order("/control/phan-anh").status_code == 403
     asked = own.order("/control/phan-anh?so=3&coQuan=18880", **ORDER).json()["maPhanAnh"]
     told = [row for row in own.reports() if row["service_request_id"] in asked]
     assert len(asked) == len(told) == 3
     assert {said(row, "ma_xa") for row in told} == {"18880"}
-    stop = own.order("/control/dung?heThong=field_reports", **ORDER).json()
-    assert (stop["phanAnh"], stop["congMotCua"]) == (False, True)
+    monkeypatch.setenv("IOC_SANDBOX_PORT", str(own.sandbox.control.port - 1))
+    assert program.main(["sandbox", "stop", "field_reports"]) == 0
+    assert not own.sandbox.field.is_open and own.sandbox.portal.is_open
     with pytest.raises(httpx2.ConnectError):
         own.reports()
     assert own.order("/control/chay?heThong=field_reports", **ORDER).json()["phanAnh"] is True
