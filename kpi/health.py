@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from ioc.clock import speed
 from ioc.errors import Transient
 from ioc.model import Counts
 from ioc.source import Source
@@ -310,8 +311,9 @@ def leader(store: KpiStore) -> Leader | None:
     return Leader(row.holder, row.fence, until) if row and row.expires_at and until else None
 
 
-def missed(store: KpiStore, since: datetime, now: datetime) -> list[str]:
-    """The sources that nobody has polled for two of their periods, ``since`` then at the earliest.
+def overdue(store: KpiStore, since: datetime, now: datetime) -> dict[str, datetime]:
+    """The sources that nobody has polled for two of their periods, and since when; counted from
+    ``since`` at the earliest.
 
     Ours, not the remote system's fault: a poll that failed was still a poll. A source is not
     missed while its poll lasts no longer than its deadline, while it asked for peace
@@ -326,13 +328,13 @@ def missed(store: KpiStore, since: datetime, now: datetime) -> list[str]:
                 " WHERE s.configured = 1 AND s.paused = 0 AND s.needs_credentials = 0 ORDER BY s.id"
             )
         ).all()
-    late = []
+    late = {}
     for id_, every, deadline, next_due, started, ended in found:
         begun, period = instant_of(started), timedelta(seconds=every)
         known = [since, instant_of(next_due), instant_of(ended), begun and begun + period]
         due = max(at for at in known if at is not None) + period
         if begun is not None and ended is None:
-            due = max(due, begun + timedelta(seconds=deadline))
-        if now > due + GRACE:
-            late.append(id_)
+            due = max(due, begun + timedelta(seconds=deadline) * speed())
+        if now > due + GRACE * speed():
+            late[id_] = due
     return late

@@ -7,11 +7,15 @@ computed after summing; NaN (None in a stream) is unknown, never 0; instants are
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
 from ioc.clock import right_now
 from ioc.period import Period
 from ioc.principal import Principal
 from kpi import judging, series
 from kpi.answer import Answer, Snapshot
+from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
 from kpi.polls import rejections, runs, sources
@@ -24,11 +28,15 @@ from kpi.validation import RULES
 __all__ = [
     "ROOT",
     "RULES",
+    "UNREADABLE",
     "Layer",
     "UnknownFilter",
+    "at_head",
     "features",
+    "gauges",
     "indicators",
     "layers",
+    "leads",
     "org_units",
     "rejections",
     "runs",
@@ -38,6 +46,9 @@ __all__ = [
     "targets",
     "values",
 ]
+
+UNREADABLE = (OperationalError, NoConnection)
+"""What reading raises while the database is away, full of connections, or locked."""
 
 
 def standings(

@@ -30,6 +30,7 @@ ACCESS = {
     "/healthz": "public",
     "/readyz": "public",
     "/metrics": "public",
+    "/metrics": "public",
     "/_favicon.ico": "public",
     "/assets/<path:filename>": "public",
     "/_dash-component-suites/<string:package_name>/<path:fingerprinted_path>": "public",

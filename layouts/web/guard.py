@@ -18,7 +18,7 @@ from ioc.principal import Principal
 from ioc.settings import Settings
 from layouts.web.problems import Problem
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/_favicon.ico"})
+PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", "/_favicon.ico"})
 STATIC = ("/assets/", "/_dash-component-suites/")
 CALLBACK = "/_dash-update-component"
 BODY = 1 << 20

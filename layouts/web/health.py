@@ -1,77 +1,91 @@
-"""Addresses for machines: is this process alive, can it answer, do the polls go on."""
+"""Addresses for machines: do the polls go on, can this process answer, what is there to draw."""
 
 import os
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
 from flask import Flask, Response
 
-from ioc.clock import right_now
+from ioc.clock import right_now, speed
 from ioc.period import LOCAL
 from ioc.principal import Principal
-from kpi import query
+from kpi import health, query
+from layouts.web import metrics
 from layouts.web.live import Watch
+from layouts.web.problems import Problem
 
-GRACE = timedelta(seconds=30)
-LONGEST = timedelta(seconds=900)
-"""How long one poll may last (``poll_deadline``)."""
+_State = tuple[dict[str, Any], bool]
 
 
 def install(server: Flask, store: Any, watch: Watch) -> None:
-    """Serve ``/healthz`` and ``/readyz``. They say nothing about figures or org units."""
-    seen = {"figures": False}
+    """Serve ``/healthz``, ``/readyz`` and ``/metrics``; nothing on figures or org units."""
     started = right_now()
+    seen = {"figures": False}
 
     @server.get("/healthz")
     def healthz() -> Response:
-        missed = late_polls(store, started, right_now())
-        return _json(
-            {
-                "instance": os.environ.get("IOC_INSTANCE", ""),
-                "status": "missed" if missed else "ok",
-                "version": store.version(),
-                "missed": missed,
-                "streams": watch.streams,
-                "at": right_now().astimezone(LOCAL).isoformat(timespec="seconds"),
-            },
-            503 if missed else 200,
-        )
+        return _answer(_read(lambda: polling(store, started, right_now()), watch))
 
     @server.get("/readyz")
     def readyz() -> Response:
-        if not seen["figures"]:
-            answer = query.standings(store, Principal.local_admin())
-            at = answer.columns.index("value")
-            seen["figures"] = any(row[at] is not None for row in answer.stream())
-        return _json({"instance": os.environ.get("IOC_INSTANCE", ""), **seen}, 200)
+        return _answer(_read(lambda: ready(store, seen), watch))
+
+    @server.get("/metrics")
+    def prometheus() -> Response:
+        try:
+            return Response(metrics.text(store, watch), content_type=metrics.TYPE)
+        except query.UNREADABLE as error:
+            raise Problem(503, "Kho số liệu chưa đọc được.") from error
 
 
-def late_polls(store: Any, started: datetime, now: datetime) -> list[str]:
-    """The sources that have missed two of their periods; ours, not the remote system's fault.
+def polling(store: Any, started: datetime, now: datetime) -> _State:
+    """Whether the polls go on: ``status`` is ``ok``, ``missed`` or ``no_poller``.
 
-    A poll that failed was still a poll: what a remote system answers is on ``/sources``. A poll
-    that is under way is none that was missed, until no poll may last so long.
+    ``missed`` are the sources whose polls we left out twice, never what a remote system answers
+    (that is on ``/sources``); ``since`` says from when. Without a leader nobody schedules at all.
     """
-    answer = query.sources(store, Principal.local_admin())
-    newest = query.runs(store, Principal.local_admin(), limit=1)
-    runs = {run["source"]: run for run in _named(newest)}
-    missed = []
-    for row in _named(answer):
-        run = runs.get(row["source"], {})
-        known = (started, row["next_run_at"], run.get("ended_at"))
-        due = max(at for at in known if at is not None) + timedelta(seconds=row["every"])
-        if run and run["ended_at"] is None:
-            due = max(due, run["started_at"] + LONGEST)
-        if not row["paused"] and now > due + GRACE:
-            missed.append(row["source"])
-    return missed
+    leader, missed = health.leader(store), health.overdue(store, started, now)
+    led = query.leads(leader, now)
+    gone = leader.until if leader else started
+    alone = not led and now > max(gone, started) + health.GRACE * speed()
+    status = "no_poller" if alone else "missed" if missed else "ok"
+    since = [*missed.values(), *([gone] if alone else [])]
+    said = {
+        "status": status,
+        "since": _local(min(since)) if since else None,
+        "missed": [{"source": source, "since": _local(at)} for source, at in missed.items()],
+        "poller": led,
+        "version": store.version(),
+    }
+    return said, status == "ok"
 
 
-def _named(answer: Any) -> Iterator[dict[str, Any]]:
-    return (dict(zip(answer.columns, row, strict=True)) for row in answer.stream())
+def ready(store: Any, seen: dict[str, bool]) -> _State:
+    """Whether this process can answer: store readable, schema today's, the first figure there."""
+    schema = query.at_head(store)
+    if schema and not seen["figures"]:
+        answer = query.standings(store, Principal.local_admin())
+        at = answer.columns.index("value")
+        seen["figures"] = any(row[at] is not None for row in answer.stream())
+    fine = schema and seen["figures"]
+    return {"status": "ok" if fine else "not_ready", "schema": schema, **seen}, fine
 
 
-def _json(document: dict[str, Any], status: int) -> Response:
-    return Response(orjson.dumps(document), status, mimetype="application/json")
+def _read(ask: Any, watch: Watch) -> _State:
+    """What ``ask`` finds, and who says so; a store that cannot be read is an answer too."""
+    try:
+        said, fine = ask()
+    except query.UNREADABLE:
+        said, fine = {"status": "store_unreadable", "figures": False}, False
+    common = {"instance": os.environ.get("IOC_INSTANCE", ""), "streams": watch.streams}
+    return {**common, **said, "at": _local(right_now())}, fine
+
+
+def _answer(state: _State) -> Response:
+    document, fine = state
+    return Response(orjson.dumps(document), 200 if fine else 503, mimetype="application/json")
+
+
+def _local(at: datetime) -> str:
+    return at.astimezone(LOCAL).isoformat(timespec="seconds")

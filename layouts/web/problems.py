@@ -13,6 +13,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from ioc.errors import Forbidden, IocError
+from kpi import query
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ PAGE = """<!doctype html>
 margin:15vh auto;max-width:40rem;padding:0 1rem}}a{{color:#E8EAED}}p{{color:#A8B0B8}}</style>
 <h1>{title}</h1><p>{detail}</p><p>Mã {status}</p><p><a href="/">Về trang đầu</a></p></html>
 """
-MACHINE = ("/api/", "/geo/", "/events", "/_dash", "/healthz", "/readyz")
+MACHINE = ("/api/", "/geo/", "/events", "/_dash", "/healthz", "/readyz", "/metrics")
 
 
 class Problem(Exception):
@@ -97,8 +98,16 @@ def install(server: Flask) -> None:
     def _refused(error: IocError) -> Response:
         return answer(Problem(400, str(error)))
 
+    for away in query.UNREADABLE:  # down, full of connections or locked: not a fault of ours
+        server.register_error_handler(away, _unreadable)
+
     @server.errorhandler(Exception)
     def _broken(error: Exception) -> Response:
         log.exception("%s %s failed", request.method, request.path, exc_info=error)
         g.failed = True
         return answer(Problem(500))
+
+
+def _unreadable(error: Exception) -> Response:
+    log.error("%s %s: %s", request.method, request.path, type(error).__name__)
+    return answer(Problem(503, "Kho số liệu chưa đọc được; màn hình sẽ tự thử lại."))
