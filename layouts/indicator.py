@@ -6,7 +6,6 @@ from typing import Any
 
 from dash import Input, Output, State, dcc, html
 
-from ioc.period import Period
 from kpi import query
 from layouts import components, figures, lately, places, shell, text, theme
 from layouts.components import Piece
@@ -26,22 +25,21 @@ from layouts.lines import (
 from layouts.ranking import ranking
 from layouts.register import clocks
 from layouts.slots import changed, marks, memory
-from layouts.state import ask, callback, desk, link, today
-from layouts.view import View, again, look
+from layouts.state import ask, callback, desk, link
+from layouts.view import FILTERS, GRAINS, View, again, look
 
-FIRST = Period("month", 2021 * 12)
 PARTS = ("head", "trend", "months", "ranking")
 
 
-def layout(key: str = "", org_unit: str = "", level: str = "", figure: str = "", **_: Any) -> Piece:
-    """The page of one indicator at one org unit."""
-    view = look(str(key), str(org_unit), str(level), str(figure))
+def layout(**given: Any) -> Piece:
+    """The page of one indicator at one org unit; ``view.FILTERS`` are what its address says."""
+    asked = {name: str(given.get(name) or "") for name in FILTERS}
+    view = look(*asked.values())
     if view is None:
         return shell.not_found()
-    given = {"key": view.key, "org_unit": org_unit, "level": level, "figure": figure}
     body = _without_source(view) if view.status == "no_source" else _with_source(view)
     return shell.desk_page(
-        dcc.Store(id="indicator-view", data=given),
+        dcc.Store(id="indicator-view", data=asked),
         _title(view),
         *body,
         crumbs=shell.crumb(*places.path(view.org_unit, view.indicator["short"])),
@@ -127,30 +125,28 @@ def _siblings(view: View) -> Piece:
 
 def _with_source(view: View) -> list[Piece]:
     shown = pieces(view)
-    months_asked = {
-        "indicator": view.key,
-        "org_unit": view.org_unit,
-        "grain": "month",
-        "from_": FIRST.text,
-        "to": _last().text,
-    }
-    months = _last().index - FIRST.index + 1
+    first, last, grain = view.span.first, view.span.last, view.span.grain
+    asked = {"indicator": view.key, "org_unit": view.org_unit, "grain": grain}
+    asked |= {"from_": first.text, "to": last.text}
+    many = last.index - first.index + 1
+    title = f"Diễn biến từng {text.GRAINS[grain]}"
     return [
         memory("indicator", shown),
         html.Div(shown["head"], id="indicator-head"),
         components.card(
-            "Diễn biến từng tháng",
+            title,
+            _grains(view),
             components.graph(
                 "indicator-trend",
                 shown["trend"],
-                label=f"Diễn biến từng tháng của {view.indicator['name']}, {view.unit.name}",
+                label=f"{title} của {view.indicator['name']}, {view.unit.name}",
             ),
-            html.P("Vòng rỗng: tháng đã được sửa sau lần công bố đầu.", className="under"),
+            html.P("Vòng rỗng: kỳ đã được sửa sau lần công bố đầu.", className="under"),
             components.more(
                 "Bảng số liệu của biểu đồ",
                 html.Div(shown["months"], id="indicator-months"),
             ),
-            note=components.downloads("/api/v1/values", link, months, **months_asked),
+            note=components.downloads("/api/v1/values", link, many, **asked),
         ),
         html.Div(
             [
@@ -340,19 +336,25 @@ def _scale(view: View, value: Any) -> Piece:
 # ── history ────────────────────────────────────────────────────────────────────────────────
 
 
-def _last() -> Period:
-    return Period.of("month", today())
+def _grains(view: View) -> Piece:
+    """Months, quarters or years: the choice stands in the address."""
+    words = [
+        (f"Từng {text.GRAINS[grain]}", view.address(grain="" if grain == GRAINS[0] else grain),
+         grain == view.span.grain)
+        for grain in GRAINS
+    ]  # fmt: skip
+    return html.Div(components.choice(words, label="Kỳ của biểu đồ"), className="toolbar")
 
 
 def months(view: View) -> list[Row]:
-    """Every month since the plan began, at this org unit."""
+    """Every period of the history, at this org unit."""
     frame = ask(
         query.values,
         indicators=[view.key],
         org_units=[view.org_unit],
-        grain="month",
-        first=FIRST,
-        last=_last(),
+        grain=view.span.grain,
+        first=view.span.first,
+        last=view.span.last,
     )
     return frame.to_dict("records")
 

@@ -26,7 +26,7 @@ TIMELESS = frozenset({"targets", "indicators", "org_units"})  # answers that age
 KEPT = 128
 FILTERS = (
     "q source kind state org_unit indicator target level grain from to on as_of frame open overdue"
-    " located limit after figure"
+    " located days limit after figure"
 ).split()
 
 
@@ -95,6 +95,11 @@ def ask(question: Callable[..., Any], **args: Any) -> pd.DataFrame:
 def rows(question: Callable[..., Any], **args: Any) -> list[dict[str, Any]]:
     """The same rows as dicts, for a screen that draws them one by one: a frame costs it more."""
     return _asked(question, "records", args)
+
+
+def count(question: Callable[..., Any], **args: Any) -> int:
+    """How many rows match, whatever limit the page sets itself."""
+    return _asked(question, "count", args)
 
 
 def _asked(question: Callable[..., Any], reader: str, args: dict[str, Any]) -> Any:

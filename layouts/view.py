@@ -8,12 +8,57 @@ from typing import Any
 
 from ioc.errors import IocError
 from ioc.model import OrgUnit
+from ioc.period import Period
 from kpi import query
 from layouts.lines import AREA, Line, Part, Row, closed, combine, indicators, split, unsure
 from layouts.state import ask, desk, link, today
 
 LEVELS = ("area", "department", "commune", "district")
 DISTRICTS_END = date(2025, 6, 30)
+PLAN_BEGINS = date(2021, 1, 1)
+GRAINS = ("month", "quarter", "year")
+MOST_YEARS = 30
+FILTERS = ("key", "org_unit", "level", "figure", "grain", "from", "to")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The periods that the history shows."""
+
+    first: Period
+    last: Period
+
+    @property
+    def grain(self) -> str:
+        return self.first.grain
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """These periods as filters of an address; what is usual stays out."""
+        usual = span(self.grain)
+        return {
+            "grain": "" if self.grain == GRAINS[0] else self.grain,
+            "from": "" if self.first == usual.first else self.first.text,
+            "to": "" if self.last == usual.last else self.last.text,
+        }
+
+
+def span(grain: str = "", first: str = "", last: str = "") -> Span:
+    """From the beginning of the plan to this period, as far as an address says nothing else."""
+    kind: Any = grain if grain in GRAINS else GRAINS[0]
+    begins, ends = _day(first, PLAN_BEGINS), _day(last, today(), end=True)
+    if begins > ends or (ends.year - begins.year) > MOST_YEARS:
+        begins, ends = PLAN_BEGINS, today()
+    return Span(Period.of(kind, begins), Period.of(kind, ends))
+
+
+def _day(text: str, usual: date, *, end: bool = False) -> date:
+    """The first or last day of a period of an address."""
+    try:
+        period = Period.parse(text)
+    except ValueError:
+        return usual
+    return period.end if end else period.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +72,7 @@ class View:
     indicator: Row
     line: Line | None
     part: Part | None
+    span: Span
 
     @property
     def unit(self) -> OrgUnit:
@@ -58,12 +104,18 @@ class View:
             "org_unit": "" if self.org_unit == AREA else self.org_unit,
             "level": "" if self.level == LEVELS[0] else self.level,
             "figure": "" if self.closing else "live",
+            **self.span.asked,
         }
         return link(f"/indicator/{self.key}", **(given | changes))
 
 
-def look(key: str, org_unit: str = "", level: str = "", figure: str = "") -> View | None:
-    """The view of an address; None when it names nothing that we have."""
+def look(
+    key: str, org_unit: str = "", level: str = "", figure: str = "", *span_: str
+) -> View | None:
+    """The view of an address; None when it names nothing that we have.
+
+    ``span_``: grain, first and last period of the history.
+    """
     known = indicators()
     uid = org_unit or AREA
     if key not in known or uid not in desk().orgunits:
@@ -78,14 +130,13 @@ def look(key: str, org_unit: str = "", level: str = "", figure: str = "") -> Vie
         part = next(p for p in line.parts if p.indicator == key)
     chosen = level if level in LEVELS else LEVELS[0]
     ended = bool(part and closed(part.row)) and figure != "live"
-    return View(key, uid, chosen, ended, known[key], line, part)
+    return View(key, uid, chosen, ended, known[key], line, part, span(*span_))
 
 
 def again(given: Any) -> View:
     """The view that a page remembers; refused when it is none of ours."""
     wanted = given if isinstance(given, dict) else {}
-    names = ("key", "org_unit", "level", "figure")
-    view = look(*(str(wanted.get(name) or "") for name in names))
+    view = look(*(str(wanted.get(name) or "") for name in FILTERS))
     if view is None:
         raise IocError("Không có chỉ số này: hãy tải lại trang.")
     return view

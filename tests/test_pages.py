@@ -322,6 +322,30 @@ def test_a_month_without_a_report_is_a_gap_and_its_row_says_why(reader):
     assert "chưa báo cáo" in words(having(pieces, id="indicator-months"))
 
 
+@pytest.mark.parametrize(
+    ("filters", "first", "last", "rows"),
+    [
+        ({}, "2021-01", "2026-11", 71),
+        ({"grain": "quarter"}, "2021-Q1", "2026-Q4", 24),
+        ({"from": "2025-07", "to": "2025-12"}, "2025-07", "2025-12", 6),
+        ({"grain": "year", "from": "2025-07"}, "2025", "2026", 2),
+        ({"grain": "x", "from": "y", "to": "0001"}, "2021-01", "2026-11", 71),
+    ],
+)
+def test_the_history_of_an_address_is_the_one_that_is_drawn(reader, filters, first, last, rows):
+    pieces = reader.see(indicator.layout, key="I02b", **filters)
+    assert len(one(pieces, id="indicator-trend").figure["data"][0]["y"]) == rows
+    links = [p.href for p in pieces if "/values.csv" in (getattr(p, "href", None) or "")]
+    assert f"from={first}&to={last}" in links[0]
+    kept = [p.href for p in pieces if "level=commune" in (getattr(p, "href", None) or "")]
+    for name in ("grain", "from", "to"):
+        wanted = rows != 71 and name in filters
+        assert (f"{name}=" in kept[0].partition("?")[2]) is wanted
+    with reader.request():
+        given = {"key": "I02b", **filters}
+        assert len(indicator.draw({}, given, None)[1]["data"][0]["y"]) == rows
+
+
 def test_the_ranking_lists_org_units_without_figures_at_the_end(reader):
     pieces = reader.see(indicator.layout, key="I02b", level="department")
     rows = [p for p in pieces if getattr(p, "className", None) and "rank" in classes(p)]

@@ -54,6 +54,7 @@ STAFF_HEAD = (
     "Mã đơn vị;Tên đơn vị;STT;Số liệu đến ngày;Ngày báo cáo;Tổng CBCCVC chuyên môn, nghiệp vụ;"
     "Được trang bị máy tính;Được tập huấn trong năm (lũy kế)"
 )
+REFORM = datetime(2025, 7, 1, tzinfo=LOCAL)
 GAP = "2023-05"  # a month in which nobody reported on staff
 UNKNOWN_UNIT = "99999"
 LAST = Period.of("month", datetime.now(LOCAL).date()).previous()
@@ -314,7 +315,9 @@ def of_year(year: int, total: int, online: int, now: datetime) -> Iterator[Recor
         if procedure < 70:  # every so many of the eligible ones, exactly ``online`` in all
             full = (passed + 1) * online // eligible > passed * online // eligible
             passed += 1
-        code = ("VPUB", "SYT", "18880", "18859", "18871")[i % 5]
+        # the city answered until the districts ended, a ward of its area since then
+        last = "450" if closed < REFORM else "18871"
+        code = ("VPUB", "SYT", "18880", "18859", last)[i % 5]
         yield dossier(f"{year}-{i}", opened, closed, code, f"1.{procedure:06}", full=full, now=now)
 
 
