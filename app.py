@@ -60,7 +60,9 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
 
     class Pages(Dash):
         def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]
-            return super().interpolate_index(**parts | {"app_entry": ENTRY})
+            # in the head and waited for: a page must not be painted in the other theme first
+            metas = parts["metas"] + f'<script src="{self.get_asset_url("theme.js")}"></script>'
+            return super().interpolate_index(**parts | {"app_entry": ENTRY, "metas": metas})
 
     store = store or open_store(settings, migrate=False)
     server = Flask("layouts", static_folder=None)
@@ -68,6 +70,7 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
         "layouts",
         server=False,
         assets_folder=str(ROOT / "assets"),
+        assets_ignore=r"theme\.js",
         use_pages=True,
         pages_folder="",
         title=shell.PRODUCT,

@@ -21,12 +21,16 @@ CONFIG = {
 }
 
 
-def graph(id: str, figure: dict[str, Any], *, label: str, class_name: str = "") -> Piece:
-    """The one way to put a chart on a page."""
+def graph(
+    id: str, figure: dict[str, Any], table: Piece, *, label: str, class_name: str = ""
+) -> Piece:
+    """The one way to put a chart on a page: with its twin, a table of the same numbers."""
     chart = dcc.Graph(id=id, figure=figure, config=CONFIG, className="graph-area")
-    return html.Div(
+    drawn = html.Div(
         chart, role="group", className=f"graph {class_name}".strip(), **{"aria-label": label}
     )
+    twin = more("Xem dạng bảng", html.Div(table, id=f"{id}-table"), class_name="more graph-twin")
+    return html.Div([drawn, twin], className="graph-pair")
 
 
 def shape(mark: theme.Mark, hue: str = "", *, label: str = "") -> Piece:
@@ -78,7 +82,7 @@ def _clip(value: Any) -> float:
 
 
 def sparkline(values: Sequence[Any], threshold: Any = None, *, class_name: str = "") -> Piece:
-    """A small line as an SVG image; a month without a value is a gap."""
+    """A small line, and one for the target; a month without a value is a gap."""
     points = [(i, float(v)) for i, v in enumerate(values) if text.known(v)]
     if not points:
         return html.Span(className="sparkline is-empty")
@@ -94,20 +98,22 @@ def sparkline(values: Sequence[Any], threshold: Any = None, *, class_name: str =
     for index, value in points:
         path += f"{'L' if index == last + 1 else 'M'}{place(index, value)}"
         last = index
-    line = (
-        f'<path d="M0 {29 - (float(threshold) - low) * scale:.1f}H100" stroke="{theme.SECOND}"'
-        ' stroke-dasharray="3 3" stroke-width="1" vector-effect="non-scaling-stroke"/>'
-        if text.known(threshold)
-        else ""
-    )
+    lines = {"--trend": f'<path d="{path}" stroke="#000" stroke-width="2"'}
+    if text.known(threshold):
+        aim = 29 - (float(threshold) - low) * scale
+        lines["--aim"] = f'<path d="M0 {aim:.1f}H100" stroke="#000" stroke-dasharray="3 3"'
+    masks = {name: _mask(line) for name, line in lines.items()}
+    return html.Span(className=f"sparkline {class_name}".strip(), style=masks)
+
+
+def _mask(line: str) -> str:
+    """A line as a mask, so that its colour is the style sheet's."""
     drawing = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 32" preserveAspectRatio="none"'
-        f' fill="none">{line}<path d="{path}" stroke="{theme.ON_TRACK}" stroke-width="2"'
-        ' vector-effect="non-scaling-stroke" stroke-linecap="round" stroke-linejoin="round"/></svg>'
+        f' fill="none">{line} vector-effect="non-scaling-stroke" stroke-linecap="round"'
+        ' stroke-linejoin="round"/></svg>'
     )
-    return html.Img(
-        src="data:image/svg+xml," + quote(drawing), alt="", className=f"sparkline {class_name}"
-    )
+    return f'url("data:image/svg+xml,{quote(drawing)}")'
 
 
 def counts(numbers: Iterable[tuple[str, int]], *, letters: int = 999) -> list[Piece]:

@@ -127,7 +127,8 @@ def _target(
             "y0": 0,
             "y1": 1,
             "yref": "paper",
-            "line": {"color": theme.FAINT, "width": 1},
+            "line": {"color": theme.TEXT, "width": 1},
+            "opacity": 0.5,
         })
         notes.append(
             _note(mark, 1, f"chốt {text.day(closes)}", yref="paper", xanchor="left", yanchor="top")

@@ -60,7 +60,7 @@ def pieces(view: View) -> dict[str, Any]:
 @callback(
     Output("indicator-head", "children"),
     Output("indicator-trend", "figure"),
-    Output("indicator-months", "children"),
+    Output("indicator-trend-table", "children"),
     Output("indicator-ranking", "children"),
     Output("indicator-seen", "data"),
     Input("live", "data"),
@@ -139,13 +139,10 @@ def _with_source(view: View) -> list[Piece]:
             components.graph(
                 "indicator-trend",
                 shown["trend"],
+                shown["months"],
                 label=f"{title} của {view.indicator['name']}, {view.unit.name}",
             ),
             html.P("Vòng rỗng: kỳ đã được sửa sau lần công bố đầu.", className="under"),
-            components.more(
-                "Bảng số liệu của biểu đồ",
-                html.Div(shown["months"], id="indicator-months"),
-            ),
             note=components.downloads("/api/v1/values", link, many, **asked),
         ),
         html.Div(

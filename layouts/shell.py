@@ -93,6 +93,7 @@ def desk_page(
                     html.Nav(menu, **{"aria-label": "Trang"}),
                     finder.box(asked),
                     sample_mark(),
+                    theme_button(),
                     clock(),
                 ],
                 className="masthead",
@@ -117,6 +118,17 @@ def sample_mark() -> Piece:
         hidden=not state.sample(),
         className="sample-mark",
         title="Số liệu tổng hợp để trình diễn, không phải số thật",
+    )
+
+
+def theme_button() -> Piece:
+    """Turns light to dark and back; assets/theme.js listens and remembers."""
+    return html.Button(
+        html.Span(className="theme-shape", **{"aria-hidden": "true"}),
+        type="button",
+        className="theme-button",
+        title="Nền sáng hoặc tối",
+        **{"aria-label": "Đổi nền sáng hoặc tối"},
     )
 
 

@@ -1,12 +1,13 @@
 """The only place for status words, colours and shapes, freshness words and the chart template.
 
-Dark theme. Grey is the ground of everything; a hue means that something is not as planned, and
-no meaning rests on a hue alone: each has a shape (bundled SVG) and a word.
+Two themes, dark unless a reader or the system prefers light. Grey is the ground of everything; a
+hue means that something is not as planned, and no meaning rests on a hue alone: each has a shape
+(bundled SVG) and a word, and the word is never in the hue. tests/test_theme.py measures both:
+text at least 4.5 to 1, shapes and lines 3 to 1, hue groups apart for every sight.
 
-Measured (WCAG contrast on the ground #1F2428): text 12.99, secondary 7.1, met 5.96, on track 8.5,
-at risk 10.8, off track and missed 4.87 (4.15 on a panel: large text and shapes only). Smallest
-distance between two hue groups over normal, deutan, protan and tritan sight (Machado 2009,
-severity 1, dE76): 28, at risk against missed for deutan eyes. tests/test_theme.py measures again.
+Measured in the dark (WCAG contrast on the ground #1F2428): text 12.99, secondary 7.1, met 5.96, on
+track 8.5, at risk 10.8, off track and missed 4.87. Smallest distance between two hue groups over
+normal, deutan, protan and tritan sight (Machado 2009, severity 1, dE76): 28, in both themes.
 """
 
 from __future__ import annotations
@@ -33,6 +34,22 @@ MAP = {"far": "#FFB093", "mid": "#E67845", "near": "#AD5C38", "met": "#194F8A"}
 MAP_SHARES = {"q1": "#4B545D", "q2": "#6B7680", "q3": "#98A2AB", "q4": "#CDD3D8"}
 MAP_LIGHT = {"far": "#8C1D18", "mid": "#C9542C", "near": "#E79D7B", "met": "#C9E1F8"}
 MAP_SHARES_LIGHT = {"q1": "#DDE1E5", "q2": "#B9C0C7", "q3": "#8A949D", "q4": "#4B545D"}
+
+DARK = {
+    "ground": GROUND, "panel": PANEL, "raised": RAISED, "line": LINE, "faint": FAINT,
+    "text": TEXT, "second": SECOND, "figure": FIGURE, "track": GROUND, "met": MET,
+    "on-track": ON_TRACK, "at-risk": AT_RISK, "missed": MISSED,
+    "on-missed": GROUND, "on-at-risk": GROUND, "surface-at-risk": SURFACES["at_risk"],
+    "surface-missed": SURFACES["missed"],
+}  # fmt: skip
+LIGHT = {
+    "ground": "#F2F4F6", "panel": "#FFFFFF", "raised": "#E4E8EC", "line": "#D3D9DF",
+    "faint": "#7C8690", "text": "#1B2126", "second": "#505A64", "figure": "#6F7A84",
+    "track": "#E4E8EC", "met": "#00518F", "on-track": "#848E97", "at-risk": "#D67200",
+    "missed": "#9C0D0D", "on-missed": "#FFFFFF", "on-at-risk": "#1B2126",
+    "surface-at-risk": "#FFF3D1", "surface-missed": "#FBE7E3",
+}  # fmt: skip
+"""``track`` lies under a bar; ``on-…`` are the words on a chip or band of that hue."""
 
 # system fonts with full Vietnamese; DejaVu is wide, its condensed cut is as wide as the others
 FONT = '"Noto Sans", "Segoe UI", Inter, "DejaVu Sans Condensed", "DejaVu Sans", sans-serif'
@@ -105,28 +122,37 @@ def outcome(name: str) -> Mark:
 
 def css() -> str:
     """The text of assets/theme.css: the same values as custom properties."""
-    plain = {
-        "ground": GROUND, "panel": PANEL, "raised": RAISED, "line": LINE, "faint": FAINT,
-        "text": TEXT, "second": SECOND, "figure": FIGURE, "met": MET, "on-track": ON_TRACK,
-        "at-risk": AT_RISK, "missed": MISSED, "surface-at-risk": SURFACES["at_risk"],
-        "surface-missed": SURFACES["missed"], "font": FONT,
-    }  # fmt: skip
-    plain |= {f"map-{name}": colour for name, colour in (MAP | MAP_SHARES).items()}
+    names = {colour: name for name, colour in DARK.items()}
+    dark = DARK | _maps(MAP | MAP_SHARES)
+    light = _properties(LIGHT | _maps(MAP_LIGHT | MAP_SHARES_LIGHT), "light")
     marks = STATUS | FRESHNESS | {name: mark for name, mark in OUTCOME.items() if name}
     shapes = sorted({mark.shape for mark in marks.values()})
-    root = "\n".join(f"  --{name}: {value};" for name, value in plain.items())
     masks = "\n".join(
         f'.shape-{name} {{ mask-image: url("shapes/{name}.svg"); }}' for name in shapes
     )
     hues = "\n".join(
-        f".hue-{name} {{ color: {mark.colour}; }}"
+        f".hue-{name} {{ color: var(--{names[mark.colour]}); }}"
         for name, mark in [(str(k), v) for k, v in (STATUS | FRESHNESS).items()]
         + [(f"run-{k or 'running'}", v) for k, v in OUTCOME.items()]
     )
     return (
         "/* Written by layouts/theme.py (python -m layouts.theme); do not edit. */\n"
-        f":root {{\n{root}\n}}\n{masks}\n{hues}\n"
+        f":root {{\n  --font: {FONT};\n{_properties(dark, 'dark')}}}\n"
+        f':root[data-theme="light"] {{\n{light}}}\n'
+        # no script has spoken yet, or a printer asks
+        f"@media (prefers-color-scheme: light) {{ :root:not([data-theme]) {{\n{light}}} }}\n"
+        f"@media print {{ :root {{\n{light}}} }}\n"
+        f"{masks}\n{hues}\n"
     )
+
+
+def _maps(colours: dict[str, str]) -> dict[str, str]:
+    return {f"map-{name}": colour for name, colour in colours.items()}
+
+
+def _properties(colours: dict[str, str], scheme: str) -> str:
+    lines = [f"--{name}: {colour}" for name, colour in colours.items()]
+    return "".join(f"  {line};\n" for line in [f"color-scheme: {scheme}", *lines])
 
 
 STATUS_NAMES = frozenset(map(str, Status))

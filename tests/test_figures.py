@@ -90,7 +90,7 @@ def test_only_svg_traces_are_drawn():
 
 def test_a_chart_sends_nothing_to_anybody():
     (chart,) = (
-        p for p in walk(components.graph("a", drawn(), label="x")) if isinstance(p, dcc.Graph)
+        p for p in walk(components.graph("a", drawn(), [], label="x")) if isinstance(p, dcc.Graph)
     )
     assert chart.config["showSendToCloud"] is False
     assert chart.config["plotlyServerURL"] == ""
@@ -103,8 +103,9 @@ def test_the_template_is_one_constant():
 
 
 def test_a_sparkline_breaks_where_a_month_is_missing():
-    image = components.sparkline([1.0, 2.0, NAN, 3.0, 4.0])
-    assert image.src.count("M") == 2
+    line = components.sparkline([1.0, 2.0, NAN, 3.0, 4.0])
+    assert line.style["--trend"].count("M") == 2 and "--aim" not in line.style
+    assert "--aim" in components.sparkline([1.0, 2.0], 1.5).style
     assert components.sparkline([NAN, NAN]).className == "sparkline is-empty"
 
 

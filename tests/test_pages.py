@@ -319,7 +319,7 @@ def test_a_month_without_a_report_is_a_gap_and_its_row_says_why(reader):
     chart = one(pieces, id="indicator-trend").figure["data"][0]
     assert chart["y"][-2] == 95.0
     assert set(chart["y"][:-2]) == {None}
-    assert "chưa báo cáo" in words(having(pieces, id="indicator-months"))
+    assert "chưa báo cáo" in words(having(pieces, id="indicator-trend-table"))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ SIGHT = {  # Machado, Oliveira and Fernandes 2009, severity 1, on linear light
         (0.004733, 0.691367, 0.303900),
     ),
 }
-GROUPS = (theme.MET, theme.ON_TRACK, theme.AT_RISK, theme.MISSED)
+GROUPS = ("met", "on-track", "at-risk", "missed")
+GROUNDS = ("ground", "panel", "raised", "surface-at-risk", "surface-missed")
+both = pytest.mark.parametrize("colours", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
 
 
 def linear(colour: str) -> list[float]:
@@ -88,29 +90,36 @@ def test_statuses_of_the_counts_are_each_listed_once():
     assert sorted(theme.ORDER) == sorted(Status)
 
 
-def test_text_is_readable_on_every_ground():
-    for ground in (theme.GROUND, theme.PANEL, theme.RAISED, *theme.SURFACES.values()):
-        assert contrast(theme.TEXT, ground) >= 7
-        assert contrast(theme.SECOND, ground) >= 4.5
+@both
+def test_text_is_readable_on_every_ground(colours):
+    for ground in GROUNDS:
+        assert contrast(colours["text"], colours[ground]) >= 7, ground
+        assert contrast(colours["second"], colours[ground]) >= 4.5, ground
 
 
-def test_hues_are_seen_on_the_grounds_that_they_stand_on():
+@both
+def test_hues_are_seen_on_the_grounds_that_they_stand_on(colours):
     for hue in GROUPS:
-        assert contrast(hue, theme.GROUND) >= 4.5
-        assert contrast(hue, theme.PANEL) >= 3  # shapes and large words
-    assert contrast(theme.AT_RISK, theme.SURFACES["at_risk"]) >= 3
-    assert contrast(theme.MISSED, theme.SURFACES["missed"]) >= 3
-    for chip in (theme.MISSED, theme.AT_RISK):
-        assert contrast(theme.GROUND, chip) >= 4.5  # dark words on a chip
-    for line in (theme.FAINT, theme.FIGURE):
-        assert contrast(line, theme.PANEL) >= 3
+        assert contrast(colours[hue], colours["ground"]) >= 3
+        assert contrast(colours[hue], colours["panel"]) >= 3
+    for hue in ("at-risk", "missed"):
+        assert contrast(colours[hue], colours[f"surface-{hue}"]) >= 3
+        assert contrast(colours[f"on-{hue}"], colours[hue]) >= 4.5  # words on a chip
+    for line in ("faint", "figure"):
+        assert contrast(colours[line], colours["panel"]) >= 3
+    assert contrast(colours["figure"], colours["track"]) >= 3  # a bar on its track
 
 
+@both
 @pytest.mark.parametrize("sight", SIGHT)
-def test_hue_groups_stay_apart_for_every_sight(sight):
-    for one, other in combinations(GROUPS, 2):
+def test_hue_groups_stay_apart_for_every_sight(colours, sight):
+    for one, other in combinations([colours[hue] for hue in GROUPS], 2):
         pair = zip(lab(one, sight), lab(other, sight), strict=True)
         assert sum((a - b) ** 2 for a, b in pair) ** 0.5 >= 25, (one, other)
+
+
+def test_both_themes_have_the_same_names():
+    assert set(theme.DARK) == set(theme.LIGHT)
 
 
 def test_absent_and_old_figures_are_never_a_hue():
@@ -131,8 +140,11 @@ def test_the_style_sheet_is_the_one_that_the_theme_writes():
 
 
 def test_colours_stand_in_the_theme_only():
-    for name in ("app.css", "wall.css"):
-        text = (ASSETS / name).read_text(encoding="utf-8")
+    for path in ASSETS.glob("*.css"):
+        if path.name == "theme.css":
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert "rgb(" not in text and "rgba(" not in text, path.name
         own = [line for line in text.splitlines() if "#" in line and "{" not in line[:1]]
         hexes = [w for line in own for w in line.replace(";", " ").split() if w.startswith("#")]
         assert [

@@ -165,11 +165,11 @@ def test_a_chart_offers_no_way_out_of_the_house(screen: Any) -> None:
 def test_the_twin_table_of_a_chart_opens(visit: Any) -> None:
     """Folded at first; then every month is there and nothing is squeezed."""
     seen = visit("/indicator/I12a")
-    rows = seen.page.locator("#indicator-months tr")
+    rows = seen.page.locator("#indicator-trend-table tr")
     assert not rows.first.is_visible()
-    seen.page.locator("summary", has_text="Bảng số liệu").click()
+    seen.page.locator("summary", has_text="Xem dạng bảng").click()
     assert rows.nth(1).is_visible() and rows.count() > 60
-    gap = seen.page.locator("#indicator-months tr", has_text="tháng 5/2023")
+    gap = seen.page.locator("#indicator-trend-table tr", has_text="tháng 5/2023")
     assert gap.inner_text().split("\t")[1:] == ["—", "—", "—", "chưa báo cáo"]
     assert looking.squeezed(looking.texts(seen.page)) == []
     seen.page.close()

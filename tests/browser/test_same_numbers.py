@@ -194,10 +194,10 @@ def test_a_chart_and_its_table_show_the_rows_of_their_csv(
     )
     assert drawn[0] == [Period.parse(row["period"]).start.isoformat() for row in rows]
     assert drawn[1] == [whole(row["value"]) for row in rows]
-    seen.page.locator("summary", has_text="Bảng số liệu").click()
+    seen.page.locator("summary", has_text="Xem dạng bảng").click()
     shown = [
         [plain(cell) for cell in row.split("\t")]
-        for row in seen.page.locator("#indicator-months tbody").inner_text().split("\n")
+        for row in seen.page.locator("#indicator-trend-table tbody").inner_text().split("\n")
         if row.strip()
     ]
     lines = lines_of(house)[{"I02b": "T02b", "I12a": "T12a"}[rows[0]["indicator"]]]
