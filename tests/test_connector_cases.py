@@ -43,7 +43,7 @@ COLUMNS += [
     "value",
     "reason",
 ]
-FOLDERS = sorted(path.parent for path in CASES.glob("*/*/payload.*"))
+FOLDERS = sorted({path.parent for path in CASES.glob("*/*/payload.*")})
 
 
 def case_source(kind: str, folder: Path, url: str) -> Source:
