@@ -95,6 +95,10 @@ class Answer:
     as_of: datetime | None = None
     matching: int | None = None
     """How many rows match, where that is known without reading them."""
+    counting: Callable[[Snapshot], int] | None = None
+    """How the rows that match are counted where not all of them are read."""
+    place: Callable[[tuple], str] | None = None
+    """Where a row stands, for a question whose next rows are asked for ``after`` it."""
     _snapshot_version: int | None = field(default=None, repr=False)
     _snapshot_sample: bool | None = field(default=None, repr=False)
 
@@ -119,6 +123,9 @@ class Answer:
 
     def count(self) -> int:
         """How many rows match."""
+        if self.counting is not None:
+            with self.store.read() as connection:
+                return self.counting(take_snapshot(self.store, connection, self.now, self.as_of))
         return self.matching if self.matching is not None else sum(1 for _ in self.stream())
 
     @property

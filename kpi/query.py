@@ -16,6 +16,7 @@ from ioc.principal import Principal
 from kpi import judging, series
 from kpi.answer import Answer, Snapshot
 from kpi.gauges import at_head, gauges, leads
+from kpi.cases import records
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
 from kpi.polls import rejections, runs, sources
@@ -38,6 +39,7 @@ __all__ = [
     "layers",
     "leads",
     "org_units",
+    "records",
     "rejections",
     "runs",
     "search",

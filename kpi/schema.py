@@ -216,6 +216,7 @@ record = _table(
 )
 sa.Index("record_opened", record.c.kind, record.c.org_unit, record.c.opened_day)
 sa.Index("record_closed", record.c.kind, record.c.org_unit_done, record.c.closed_day)
+sa.Index("record_newest", record.c.opened_at)
 record_version = _table(
     "record_version",
     _key("source"),

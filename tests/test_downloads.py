@@ -38,6 +38,8 @@ CSVS = {
     "sources": "",
     "runs": "source=public_services",
     "rejections": "",
+    "search": "q=le thuy",
+    "records": "org_unit=area-qb&from=2025-03&to=2025-03-10",
 }
 
 
@@ -141,14 +143,14 @@ def test_every_row_and_every_document_of_sample_data_says_so(get):
     assert get("/api/v1/standings.csv?manifest=1").json["sample_data"] == "DỮ LIỆU MẪU"
 
 
-@pytest.mark.parametrize("question", (*EXPORTS, *api.TIMELESS))
+@pytest.mark.parametrize("question", (*EXPORTS, "records", *api.TIMELESS))
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_a_side_car_describes_the_very_bytes_of_its_file_whatever_comes_later(
     get, loaded, question, kind
 ):
     exported = get(f"/api/v1/{question}.{kind}?{CSVS[question]}&download=1")
     address = exported.headers["Content-Location"]
-    assert ("as_of=" in address) == (question in EXPORTS)
+    assert ("as_of=" in address) == (question not in api.TIMELESS)
     assert address.endswith("download=1") or "download=1&" in address
     before = get(f"{address}&manifest=1").json
     changed = [dossier(1, "19207", datetime(2025, 4, 1, 9, tzinfo=LOCAL), online=True)]
@@ -210,7 +212,7 @@ def test_more_rows_than_the_cap_are_refused_and_never_cut_short(get, monkeypatch
     monkeypatch.setattr(api, "WHOLE", 10)
     for kind in ("csv", "json"):
         answer = get(f"/api/v1/targets.{kind}?download=1")
-        assert answer.status_code == 413
+        assert answer.status_code == get(f"/api/v1/records.{kind}?download=1").status_code == 413
         assert "20 dòng" in answer.json["detail"] and b"Tr\xc3\xaan 80%" not in answer.data
         limited = get(f"/api/v1/targets.{kind}?download=1&limit=5")
         assert limited.status_code == 413 and "20 dòng" in limited.json["detail"]
@@ -289,10 +291,11 @@ def test_an_answer_of_unknown_length_breaks_off_visibly_at_the_cap(get, monkeypa
         assert get("/api/v1/standings.csv").data
 
 
-def test_pages_of_json_follow_one_another_to_the_end(get):
-    whole = get("/api/v1/targets.json").json
+@pytest.mark.parametrize("question", ["targets", "records"])
+def test_pages_of_json_follow_one_another_to_the_end(get, question):
+    whole = get(f"/api/v1/{question}.json").json
     assert whole["next"] is None
-    rows, address = [], "/api/v1/targets.json?limit=7"
+    rows, address = [], f"/api/v1/{question}.json?limit=4"
     while address:
         page = get(address).json
         assert page["count"] == whole["count"]
@@ -359,6 +362,11 @@ def test_negative_numbers_stay_numbers():
         ("values.json?limit=0", "limit"),
         ("values.json?after=-1", "after"),
         ("values.csv?download=yes", "download"),
+        ("records.json?kind=Hồ sơ", "kind"),
+        ("records.json?state=a b", "state"),
+        ("records.json?overdue=yes", "overdue"),
+        ("records.json?from=2025-06&to=2025-01", "from"),
+        ("records.json?level=commune", "level"),
     ],
 )
 def test_a_filter_that_cannot_be_meant_is_named_and_refused(get, address, parameter):
@@ -367,6 +375,13 @@ def test_a_filter_that_cannot_be_meant_is_named_and_refused(get, address, parame
     assert answer.mimetype == "application/problem+json"
     assert answer.json["parameter"] == parameter
     assert answer.json["title"] == "Yêu cầu không hợp lệ"
+
+
+@pytest.mark.parametrize("asked", ["kind=dosier", "after=x"])
+def test_a_kind_or_a_place_that_is_none_is_refused_in_words(get, asked):
+    answer = get(f"/api/v1/records.json?{asked}")
+    assert answer.status_code == 400 and answer.mimetype == "application/problem+json"
+    assert asked.split("=")[1] in answer.json["detail"]
 
 
 @pytest.mark.parametrize("address", ["/api/", "/api/v1/", "/api/v1/secrets.json", "/api/v2/x",

@@ -19,7 +19,7 @@ from ioc.errors import IocError
 from ioc.period import LOCAL
 from ioc.principal import Principal
 from layouts.web import downloads
-from layouts.web.filters import QUESTIONS, ROOT, TIMELESS, WHOLE, Asked, once, read
+from layouts.web.filters import KEYSET, QUESTIONS, ROOT, TIMELESS, WHOLE, Asked, once, read
 from layouts.web.problems import Problem
 
 PAGE = 10_000
@@ -63,6 +63,9 @@ def export(store: Any, question: str, given: Mapping[str, str]) -> Iterator[byte
 
 def _answer(store: Any, who: Principal, asked: Asked) -> Any:
     ask, _ = QUESTIONS[asked.question]
+    if asked.question in KEYSET:
+        one_more = asked.limit and asked.limit + 1  # so that the last page knows that it is
+        return ask(store, who, **asked.arguments, limit=one_more, after=asked.after or None)
     return ask(store, who, **asked.arguments)
 
 
@@ -128,6 +131,9 @@ def _file(
 ) -> Iterator[bytes]:
     """The bytes of an answer: a file and its side-car both come from here."""
     seen = seen or downloads.Seen()
+    if asked.question in KEYSET:
+        yield from _keyset(answer, asked, kind, seen)
+        return
     if (answer.matching or 0) > WHOLE:
         raise _too_many(answer.matching)
     whole = kind == "csv" or "download" in asked.filters
@@ -156,6 +162,28 @@ def _file(
     if more and whole and asked.limit is None:
         raise _too_many(count)
     following = asked.address("json", after=str(asked.after + limit)) if more else None
+    yield from downloads.json_bytes(
+        answer, page, count=count, following=following, versioned=versioned
+    )
+
+
+def _keyset(answer: Any, asked: Asked, kind: str, seen: downloads.Seen) -> Iterator[bytes]:
+    """The same of a question whose next rows follow a row: it is never read from its start."""
+    whole = asked.limit is None and (kind == "csv" or "download" in asked.filters)
+    versioned = "as_of" not in asked.filters
+    count = answer.count() if kind == "json" or whole else 0
+    if whole and count > WHOLE:
+        raise _too_many(count)
+    if kind == "csv":
+        bom = "download" in asked.filters
+        rows = seen.rows(answer, islice(answer.stream(), asked.limit))
+        yield from downloads.csv_bytes(answer, rows, bom=bom, versioned=versioned)
+        return
+    size = WHOLE if whole else asked.limit or PAGE
+    stream = answer.stream()
+    page = list(seen.rows(answer, islice(stream, size)))
+    more = next(stream, None) is not None
+    following = asked.address("json", after=answer.place(page[-1])) if more else None
     yield from downloads.json_bytes(
         answer, page, count=count, following=following, versioned=versioned
     )

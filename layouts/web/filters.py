@@ -19,6 +19,7 @@ ROOT = "/api/v1"
 WHOLE = 1_000_000
 """Rows of one file: over it an export is refused, never cut short."""
 
+FLAGS = ("download", "manifest", "open", "overdue", "located")
 COMMON = ("limit", "after", "download", "manifest")
 QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "standings": (
@@ -36,7 +37,13 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "runs": (query.runs, ("source",)),
     "rejections": (query.rejections, ("source",)),
     "search": (query.search, ("q",)),
+    "records": (
+        query.records,
+        tuple("source kind state org_unit from to open overdue located as_of".split()),
+    ),
 }
+KEYSET = ("records",)
+"""Questions whose ``after`` is the place of a row, not a count of rows: they have no end."""
 TIMELESS = ("targets", "indicators", "org-units", "search")
 """Questions about the catalogue and the org units: answered from files, not from the store."""
 
@@ -49,7 +56,7 @@ class Asked:
     filters: dict[str, str]
     arguments: dict[str, Any]
     limit: int | None
-    after: int
+    after: int | str
 
     def address(self, kind: str, **changes: str) -> str:
         """Where the same is asked again, with some filters changed."""
@@ -74,13 +81,16 @@ def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> 
     read = {
         name: _value(name, text, store, now)
         for name, text in filters.items()
-        if name not in ("download", "manifest")
+        if name not in FLAGS and (name, question) != ("after", "records")
     }
-    for name in ("download", "manifest"):
+    for name in FLAGS:
         if filters.get(name, "1") != "1":
             raise _bad(name, "chỉ có thể là 1")
     limit, after = read.pop("limit", None), read.pop("after", 0)
+    if question in KEYSET:
+        after = filters.get("after", "")
     arguments = {ARGUMENTS.get(name, name): value for name, value in read.items()}
+    arguments |= {ARGUMENTS[name]: True for name in FLAGS[2:] if name in filters}
     if question in ("runs", "rejections", "search"):
         arguments["limit"] = WHOLE + 1  # theirs is for a page; a file is whole, or refused
     _periods(question, arguments, store, now)
@@ -94,6 +104,11 @@ ARGUMENTS = {
     "indicator": "indicators",
     "org_unit": "org_units",
     "source": "sources",
+    "kind": "kinds",
+    "state": "states",
+    "open": "open_only",
+    "overdue": "overdue",
+    "located": "located",
     "q": "text",
 }
 
@@ -122,6 +137,8 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             return as_of(text, now)
         case "q":
             return text
+        case "kind" | "state" if not re.fullmatch(r"[a-z0-9_]+(,[a-z0-9_]+)*", text):
+            raise _bad(name, f"{text!r} không phải mã")
         case "limit" | "after":
             if not re.fullmatch(r"[0-9]{1,9}", text) or (name == "limit" and int(text) == 0):
                 raise _bad(name, f"{text!r} không phải số nguyên dương")
@@ -156,6 +173,11 @@ def as_of(text: str, now: datetime) -> datetime:
 def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime) -> None:
     """Turn ``from``, ``to`` and ``grain`` into what the question takes."""
     first, last = arguments.pop("from", None), arguments.pop("to", None)
+    if question == "records":
+        arguments |= {"opened_from": first and first.start, "opened_to": last and last.end}
+        if first and last and last.end < first.start:
+            raise _bad("from", "kỳ đầu phải trước kỳ cuối")
+        return
     today = arguments.get("as_of", now).astimezone(LOCAL).date()
     if last is not None and "on" not in arguments:
         arguments["on"] = min(last.end, today)
@@ -177,7 +199,7 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
 
 def _pinned(arguments: dict[str, Any]) -> dict[str, str]:
     """What the calendar chose, in words: an address with them means the same next month."""
-    pinned = {"on": arguments["on"].isoformat()}
+    pinned = {"on": arguments["on"].isoformat()} if "on" in arguments else {}
     for name, argument in (("from", "first"), ("to", "last")):
         if period := arguments.get(argument):
             # a year so far is read by its last month

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
+    op.create_index("record_newest", "record", ["opened_at"])
     op.create_index("poll_run_slot", "poll_run", ["source", "slot"], unique=True)
     op.add_column("rejection", sa.Column("rule", sa.Text(), nullable=False, server_default=""))
     op.add_column("source", sa.Column("deadline", _INT, nullable=False, server_default="900"))
