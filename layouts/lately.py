@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from dash import dcc, html
 
@@ -13,7 +14,7 @@ from kpi import query
 from layouts import components, text, theme
 from layouts.components import Piece
 from layouts.lines import Row, indicators
-from layouts.state import desk, link, now, rows, today
+from layouts.state import count, desk, link, now, rows, today
 
 SHOWN = 8  # overdue cases on the page; the list has all
 WORSE = ("stale", "late")
@@ -164,5 +165,39 @@ def cases(indicator: str, org_unit: str, window: Any) -> str:
 
 
 def overdue(unit: OrgUnit) -> Piece:
-    """Open cases past their deadline, the longest first known on top, and the way to all."""
-    return None
+    """Open cases past their deadline: how many, the newest of them, and the way to all."""
+    asked: dict[str, Any] = {"org_units": [unit.uid], "open_only": True, "overdue": True}
+    many = count(query.records, **asked)
+    same = {"org_unit": unit.uid, "open": 1, "overdue": 1}
+    if not many:
+        return components.card(
+            "Đang mở, quá hạn", html.P("Không có hồ sơ, phản ánh nào quá hạn.", className="says")
+        )
+    found = rows(query.records, limit=SHOWN, **asked)
+    told = f"{text.number(many)} hồ sơ, phản ánh đang mở đã quá hạn"
+    return components.card(
+        "Đang mở, quá hạn",
+        html.P(dcc.Link(told, href=link("/records", **same)), className="says"),
+        components.table(
+            ["Mã", ("Tiếp nhận", "num"), ("Hạn", "num"), ("Quá hạn", "num")],
+            [
+                (
+                    dcc.Link(row["key"], href=record(row["source"], row["key"])),
+                    text.day(row["opened_at"]),
+                    text.day(row["due_at"]),
+                    text.duration(now() - row["due_at"]),
+                )
+                for row in found
+            ],
+            class_name="overdue-list",
+        ),
+        html.P(f"{len(found)} mục tiếp nhận gần đây nhất.", className="under")
+        if many > len(found)
+        else None,
+        note=components.downloads("/api/v1/records", link, many, **same),
+    )
+
+
+def record(source: str, key: str) -> str:
+    """The page of one record."""
+    return f"/record/{quote(source, safe='')}/{quote(key, safe='')}"

@@ -9,7 +9,17 @@ from dash import no_update
 from ioc.errors import IocError
 from layouts import indicator, org_unit, places, slots
 from tests.test_pages import Reader, classes, having, one, walk, words
-from tests.worlds import DOSSIERS, MEETINGS, STAFF, TRANSFORMATION, World, dossiers, share
+from tests.worlds import (
+    DOSSIERS,
+    MEETINGS,
+    STAFF,
+    TRANSFORMATION,
+    World,
+    at,
+    dossier,
+    dossiers,
+    share,
+)
 
 pytest_plugins = ["tests.worlds"]
 WARD = "commune-18880-2025-07-01"
@@ -106,6 +116,26 @@ def test_a_unit_that_ended_shows_what_it_closed_with(here):
 
 def classes_of(piece: Any) -> set[str]:
     return classes(piece) if getattr(piece, "className", None) else set()
+
+
+def test_open_cases_past_their_deadline_are_counted_listed_and_lead_to_all(here):
+    late = [
+        dossier(f"trễ/{i}", "18880", "2026-11-01 08:00", due_at=at(f"2026-11-{i + 5:02} 08:00"))
+        for i in range(12)
+    ]
+    in_time = dossier("kịp", "18880", "2026-11-20 08:00", due_at=at("2026-11-30 08:00"))
+    done = dossier("xong", "18880", "2026-11-01 08:00", "2026-11-20 08:00", due_at=at("2026-11-10"))
+    assert "quá hạn." in here.read(org_unit.layout, uid=WARD)
+    here.world.poll(DOSSIERS, [*late, in_time, done])
+    for uid in (WARD, "area-450"):
+        pieces = here.see(org_unit.layout, uid=uid)
+        text = words(having(pieces, id="org-unit-late"))
+        assert "12 hồ sơ, phản ánh đang mở đã quá hạn" in text
+        assert "8 mục tiếp nhận gần đây nhất" in text and "kịp" not in text and "xong" not in text
+        links = {getattr(piece, "href", None) for piece in pieces}
+        assert f"/records?org_unit={uid}&open=1&overdue=1" in links
+        assert "/record/public_services/tr%E1%BB%85%2F11" in links
+    assert "phản ánh đang mở" not in here.read(org_unit.layout, uid="area-457")
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ PAGES = (
     DISTRICTS,
     COMMUNES,
     "/indicator/I02b?org_unit=department-SVHTTDL25-2025-03-01",
+    "/org-unit/commune-18880-2025-07-01",
+    "/org-unit/district-450-0000",  # ended
+    "/search?q=dong+hoi",
     "/sources",
     "/sources/staff",
     "/khong-co",  # nothing is there
