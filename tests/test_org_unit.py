@@ -135,7 +135,26 @@ def test_open_cases_past_their_deadline_are_counted_listed_and_lead_to_all(here)
         links = {getattr(piece, "href", None) for piece in pieces}
         assert f"/records?org_unit={uid}&open=1&overdue=1" in links
         assert "/record/public_services/tr%E1%BB%85%2F11" in links
+        files = [p for p in pieces if "/records.csv" in (getattr(p, "href", None) or "")]
+        client = here.app.server.test_client()
+        reply = client.get(files[0].href, base_url="http://127.0.0.1")
+        assert (reply.status_code, reply.data.count(b"\r\n")) == (200, 13)
+        assert files[0].children == "CSV · 12 dòng"
     assert "phản ánh đang mở" not in here.read(org_unit.layout, uid="area-457")
+
+
+def test_figures_counted_from_records_lead_to_those_of_their_source_and_window(here):
+    def ways(key: str) -> list[str]:
+        hrefs = [getattr(piece, "href", None) or "" for piece in walk(line(here, WARD, key))]
+        return [href for href in hrefs if href.startswith("/records")]
+
+    (way,) = ways("I02b")
+    assert way == f"/records?source=public_services&org_unit={WARD}&from=2026&to=2026"
+    client = here.app.server.test_client()
+    address = way.replace("/records", "/api/v1/records.json")
+    reply = client.get(address, base_url="http://127.0.0.1")
+    assert reply.status_code == 200 and reply.json["count"] == 110
+    assert ways("I12a") == []  # declared: no record stands behind it
 
 
 @pytest.mark.parametrize(
