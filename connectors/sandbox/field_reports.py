@@ -225,11 +225,11 @@ def _position(rng: Random, place: OrgUnit) -> tuple[str, str]:
 def _share_of_time(rng: Random, year: int) -> float:
     """How much of the allowed time is used: better each year, a few much too late."""
     number = rng.random()
-    if number < 0.045:
-        return rng.uniform(4, 30)
+    if number < 0.03:
+        return rng.uniform(3, 25)
     if number < 0.21 - 0.02 * (year - 2021):
         return rng.uniform(1.02, 2.6)
-    return rng.uniform(0.3, 0.99)
+    return rng.uniform(0.5, 0.99)
 
 
 def _rating(rng: Random, opened: int) -> str:
