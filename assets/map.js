@@ -96,12 +96,17 @@ window.ioc = window.ioc || {};
     cluster: function (feature, at) {
       var count = feature.properties.point_count;
       var size = count < 10 ? 30 : count < 100 ? 36 : 44;
-      return window.L.marker(at, {alt: count + ' vụ việc', icon: window.L.divIcon({
+      var words = count + ' vụ việc, bấm để phóng to';
+      return window.L.marker(at, {title: words, alt: words, icon: window.L.divIcon({
         className: 'map-cluster', html: element('span', '', String(count)), iconSize: [size, size]})});
     },
     case: function (feature, layer) {
       if (feature.properties.cluster) return;
       layer.bindPopup(function () { return popup(feature); }, {className: 'map-popup'});
+      layer.on('popupopen', function (event) {  // another English word of Leaflet's
+        var close = event.popup.getElement().querySelector('.leaflet-popup-close-button');
+        if (close) close.setAttribute('aria-label', 'Đóng');
+      });
     }
   };
 })();

@@ -62,7 +62,7 @@ def pieces(view: MapView) -> dict[str, Any]:
         "list": _ranked(view, rows),
         "hideout": maps.hideout(rows, told, view.rule),
         "cases": mapcases.pins(cases),
-        "told": mapcases.told(cases),
+        "told": mapcases.told(view, cases),
     }
 
 
@@ -208,15 +208,16 @@ def _head(view: MapView, grades: list[str]) -> Piece:
     row = whole(view)
     shown = text.percent(row["numerator"], row["denominator"], *view.borders)
     name = "Toàn địa bàn" if view.org_unit == AREA else desk().orgunits[view.org_unit].name
+    counts = text.counts(row["numerator"], row["denominator"])
+    absent = text.REASONS.get(row["reason"] or "", "chưa có số liệu")
+    told = absent if shown == text.NONE else f"{shown} ({counts})"
     line = view.rule.threshold
     met = f"{grades.count('met')}/{len(grades)} đơn vị đạt" if line is not None else ""
     aim = text.level(*view.rule) if line is not None else "không có mức giao bằng số"
     return html.P(
         text.sentence(
             text.join([
-                f"{name} {shown}",
-                text.counts(row["numerator"], row["denominator"]),
-                text.REASONS.get(row["reason"] or "", ""),
+                f"{name}: {told}",
                 f"mức giao {aim}" if line is not None else aim,
                 met,
             ])

@@ -6,25 +6,18 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from dash import html
+from dash import dcc, html
 
 from kpi import query
 from layouts import components, text
 from layouts.components import Piece
 from layouts.lines import AREA, Row
-from layouts.mapview import DAYS, MapView
-from layouts.state import desk, now, rows, today
+from layouts.mapview import DAYS, KINDS, STATES, MapView
+from layouts.state import count, desk, link, now, rows, today
 
 MOST = 1000
 """Pins of one map; the newest ones, and the page says how many more there are."""
-KINDS = {"field_report": "Phản ánh hiện trường"}
-STATES = {
-    "received": "Tiếp nhận",
-    "dispatched": "Đã chuyển",
-    "in_progress": "Đang xử lý",
-    "resolved": "Có kết quả",
-    "rejected": "Từ chối",
-}
+ENDED = ("rejected", "withdrawn")
 LOOKS = {  # how a case stands: word, shape
     "overdue": ("quá hạn", "off_track"),
     "open": ("trong hạn", "on_track"),
@@ -33,8 +26,13 @@ LOOKS = {  # how a case stands: word, shape
 
 
 def cases(view: MapView) -> list[Row]:
-    """The located cases that the address asks for, newest first: open ones unless dated."""
-    chosen: dict[str, Any] = {"located": True, "limit": MOST + 1}
+    """The located cases that the address asks for, newest first: one more than are drawn."""
+    return rows(query.records, limit=MOST + 1, **_asked(view))
+
+
+def _asked(view: MapView) -> dict[str, Any]:
+    """Open cases, unless the address says when they were opened or in which state they are."""
+    chosen: dict[str, Any] = {"located": True}
     if view.org_unit != AREA:
         chosen["org_units"] = [view.org_unit]
     if view.kind:
@@ -45,9 +43,7 @@ def cases(view: MapView) -> list[Row]:
         chosen["opened_from"] = today() - timedelta(days=int(view.days) - 1)
     elif not view.state:
         chosen["open_only"] = True
-    if not hasattr(query, "records"):
-        return []
-    return rows(query.records, **chosen)
+    return chosen
 
 
 def pins(found: list[Row]) -> dict[str, Any]:
@@ -80,16 +76,19 @@ def _pin(row: Row) -> dict[str, Any]:
 
 def stands(row: Row) -> str:
     """Whether a case is closed, past its due instant, or open in time."""
-    if text.known(row["closed_at"]):
+    if text.known(row["closed_at"]) or row["state"] in ENDED:
         return "closed"
     return "overdue" if text.known(row["due_at"]) and row["due_at"] < now() else "open"
 
 
-def told(found: list[Row]) -> Piece:
-    """How many cases are drawn, how many of them are overdue, and that there are more."""
+def told(view: MapView, found: list[Row]) -> Piece:
+    """How many cases are drawn, how many of them are overdue, and how many more there are."""
     drawn = found[:MOST]
     late = sum(stands(row) == "overdue" for row in drawn)
-    more = f"chỉ vẽ {text.number(MOST)} vụ mới nhất" if len(found) > MOST else ""
+    more = ""
+    if len(found) > MOST:
+        left = count(query.records, **_asked(view)) - MOST
+        more = f"{text.number(left)} vụ cũ hơn không vẽ"
     said = [f"{text.number(len(drawn))} vụ việc trên bản đồ"]
     said += [f"{text.number(late)} quá hạn" if late else "", more]
     marks = [
@@ -98,33 +97,47 @@ def told(found: list[Row]) -> Piece:
         )
         for name, (word, shape) in LOOKS.items()
     ]
+    listed = dcc.Link("Danh sách", href=link("/records", **_listed(view)))
     return html.Div(
-        [html.P(text.sentence(text.join(said))), html.P(marks, className="map-looks")],
+        [
+            html.P([text.sentence(text.join(said)), " ", listed]),
+            html.P(marks, className="map-looks"),
+        ],
         className="map-told",
     )
 
 
+def _listed(view: MapView) -> dict[str, str]:
+    """The same cases as a list."""
+    asked = _asked(view)
+    return {
+        "org_unit": "" if view.org_unit == AREA else view.org_unit,
+        "kind": view.kind,
+        "state": view.state,
+        "from_": str(asked.get("opened_from", "")),
+        "open": "1" if asked.get("open_only") else "",
+        "located": "1",
+    }
+
+
 def filters(view: MapView) -> Piece:
     """Which cases: by kind, by state and by when they were opened; each choice is a link."""
-    kinds = [("Mọi loại", "")] + [(word, kind) for kind, word in KINDS.items()]
-    states = [("Mọi trạng thái", "")] + [(word, state) for state, word in STATES.items()]
-    times = [("Đang mở", "")] + [(f"{days} ngày", days) for days in DAYS]
-    rows_ = (
-        ("Loại vụ việc", "kind", kinds if len(kinds) > 2 else []),
-        ("Mở trong", "days", times),
-        ("Trạng thái", "state", states),
+    offered = (
+        ("Loại vụ việc", "kind", "Mọi loại", KINDS if len(KINDS) > 1 else {}),
+        ("Mở trong", "days", "Đang mở", DAYS),
+        ("Trạng thái", "state", "Mọi trạng thái", STATES),
     )
     return html.Div(
         [
             components.choice(
                 [
                     (word, view.address(**{name: value}), getattr(view, name) == value)
-                    for word, value in options
+                    for value, word in ({"": every} | words).items()
                 ],
                 label=label,
             )
-            for label, name, options in rows_
-            if options
+            for label, name, every, words in offered
+            if words
         ],
         className="toolbar",
     )

@@ -25,7 +25,7 @@ from layouts.lines import Row
 
 NEAR, FAR = 5, 20
 NONE = "none"
-BOUNDS = [[17.06, 105.6], [18.11, 107.0]]
+BOUNDS = [[16.98, 105.55], [18.11, 107.05]]
 ROOMY = 60  # circles on one map; more are drawn smaller
 REFORM = date(2025, 7, 1)
 

@@ -17,7 +17,17 @@ from layouts.state import desk, link, rows, today
 
 FIRST = "I02b"  # what every commune has: where the map opens
 STEPS = ("month", "quarter", "year")
-DAYS = ("7", "30", "90")
+KINDS = {"field_report": "Phản ánh hiện trường"}
+STATES = {
+    "received": "Tiếp nhận",
+    "dispatched": "Đã chuyển",
+    "in_progress": "Đang xử lý",
+    "resolved": "Có kết quả",
+    "rejected": "Từ chối",
+}
+DAYS = {"7": "7 ngày", "30": "30 ngày", "90": "90 ngày"}
+CASES = {"kind": KINDS, "state": STATES, "days": DAYS}
+"""What a filter of the cases may say, and how a reader meets it."""
 DISTRICTS_END = date(2025, 6, 30)
 MONTH = timedelta(days=31)
 NAMES = "indicator org_unit level grain from to on kind state days".split()
@@ -118,7 +128,9 @@ def look(given: Mapping[str, Any]) -> MapView | None:
         on = date.fromisoformat(wanted["on"]) if wanted["on"] else min(period.end, today())
     except ValueError:
         return None
-    if key not in known or uid not in desk().orgunits or wanted["days"] not in ("", *DAYS):
+    if key not in known or uid not in desk().orgunits:
+        return None
+    if any(wanted[name] not in ("", *words) for name, words in CASES.items()):
         return None
     if wanted["from"] not in ("", period.text, wanted["to"]):
         return None  # the map shows one period

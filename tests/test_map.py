@@ -9,8 +9,9 @@ import orjson
 import pytest
 from dash import no_update
 
+from ioc.model import Record
 from ioc.rule import Rule, parse_rule
-from kpi import query
+from kpi import health, query
 from layouts import map as page
 from layouts import mapcases, maps, theme
 from layouts.mapview import look
@@ -18,7 +19,7 @@ from layouts.slots import changed, marks
 from layouts.web import guard
 from tests.test_pages import Reader, classes, having, one, walk, words
 from tests.test_theme import SIGHT, lab
-from tests.worlds import DOSSIERS, STAFF, World, at, dossiers
+from tests.worlds import DOSSIERS, SOURCES, STAFF, World, at, dossiers, source
 
 pytest_plugins = ["tests.worlds"]
 SIXTY = Rule(">=", 60)
@@ -194,6 +195,7 @@ def test_every_view_is_an_address_that_leads_back_to_it(reader):
     with reader.request():
         view = look(wanted)
         assert view is not None
+        assert view.address() == "/map?state=received&indicator=I12a&level=area&to=2025-Q2"
         address = dict(part.split("=") for part in view.address().split("?")[1].split("&"))
         assert look(address) == view
         assert look(view.given) == view
@@ -237,34 +239,88 @@ def test_a_refresh_without_news_sends_nothing_and_news_restyle_through_the_hideo
 
 
 # --- cases ---------------------------------------------------------------------------------------
+REPORTS = source("field_reports", record="field_report")
 
 
-def case(key: str, **more: Any) -> dict[str, Any]:
-    return {
-        "source": "field_reports", "key": key, "kind": "field_report", "state": "received",
-        "org_unit": "commune-18880-2025-07-01", "opened_at": at("2026-11-01 08:00"),
-        "due_at": at("2026-11-05 08:00"), "closed_at": None, "lat": 17.4, "lon": 106.5, **more,
-    }  # fmt: skip
+def report(key: str, opened: str, due: str, **more: Any) -> Record:
+    return Record(
+        key, "field_report", "18880", at(opened), at(due), lat=17.4, lon=106.5, **more
+    )  # fmt: skip
 
 
-def test_a_case_is_open_overdue_or_closed_and_says_so_in_words(reader):
-    with reader.request():
-        found = mapcases.pins([
-            case("a/b"),
-            case("b", due_at=at("2027-01-01 08:00")),
-            case("c", closed_at=at("2026-11-02 08:00"), state="resolved"),
-        ])["features"]
-    assert [pin["properties"]["look"] for pin in found] == ["overdue", "open", "closed"]
-    assert found[0]["properties"]["href"] == "/record/field_reports/a%2Fb"
-    assert "quá hạn" in found[0]["properties"]["title"]
-    assert found[0]["geometry"]["coordinates"] == [106.5, 17.4]
+@pytest.fixture
+def reported(reader: Reader) -> Reader:
+    """One report is overdue, one in time, one has a result, one was turned down, one has no place."""
+    health.publish_sources(reader.world.store, [*SOURCES, REPORTS])
+    done = at(f"{DAY} 10:00")
+    nowhere = report("e", f"{DAY} 08:00", "2027-01-01 08:00", state="received")
+    nowhere.lat = nowhere.lon = None
+    reader.world.poll(
+        REPORTS,
+        [
+            report("a/b", "2026-08-01 08:00", "2026-08-05 08:00", state="in_progress"),
+            report("b", f"{DAY} 08:00", "2027-01-01 08:00", state="received"),
+            report("c", f"{DAY} 08:00", "2026-11-05 08:00", state="resolved", closed_at=done),
+            report("d", f"{DAY} 08:00", "2026-11-05 08:00", state="rejected"),
+            nowhere,
+        ],
+    )
+    reader.world.forward(minutes=2)
+    return reader
 
 
-def test_more_cases_than_a_map_can_hold_are_said(reader):
-    with reader.request():
-        many = [case(str(n)) for n in range(mapcases.MOST + 1)]
-        assert len(mapcases.pins(many)["features"]) == mapcases.MOST
-        assert "chỉ vẽ 1.000 vụ mới nhất" in words([mapcases.told(many)])
+def pins(reader: Reader, **filters: Any) -> dict[str, str]:
+    """How every pin of a map stands."""
+    found = one(reader.see(page.layout, **filters), id="map-cases").data["features"]
+    return {pin["id"].removeprefix("field_reports/"): pin["properties"]["look"] for pin in found}
+
+
+def test_open_cases_with_a_place_are_pins_and_each_says_how_it_stands(reported):
+    assert pins(reported) == {"a/b": "overdue", "b": "open"}
+    found = one(reported.see(page.layout), id="map-cases").data["features"]
+    late = next(pin for pin in found if pin["id"].endswith("a/b"))
+    assert late["properties"]["href"] == "/record/field_reports/a%2Fb"
+    assert late["properties"]["title"] == "Phản ánh hiện trường · đang xử lý · quá hạn"
+    assert late["geometry"]["coordinates"] == [106.5, 17.4]
+    assert "2 vụ việc trên bản đồ · 1 quá hạn" in reported.read(page.layout)
+
+
+@pytest.mark.parametrize(
+    ("filters", "keys"),
+    [
+        ({"days": "30"}, {"b": "open", "c": "closed", "d": "closed"}),
+        ({"days": "30", "state": "resolved"}, {"c": "closed"}),
+        ({"state": "rejected"}, {"d": "closed"}),
+        ({"kind": "field_report"}, {"a/b": "overdue", "b": "open"}),
+        ({"org_unit": "area-450"}, {"a/b": "overdue", "b": "open"}),
+        ({"org_unit": "area-457"}, {}),
+    ],
+)
+def test_the_cases_follow_the_filters_of_the_address(reported, filters, keys):
+    assert pins(reported, **filters) == keys
+
+
+def test_what_is_not_drawn_is_said(reported, monkeypatch):
+    monkeypatch.setattr(mapcases, "MOST", 1)
+    assert len(pins(reported, days="30")) == 1
+    assert "2 vụ cũ hơn không vẽ" in reported.read(page.layout, days="30")
+
+
+def test_only_a_change_among_the_cases_moves_the_pins(reported):
+    with reported.request():
+        view = look({})
+        assert view is not None
+        before = marks(page.pieces(view))
+    reported.world.poll(DOSSIERS, dossiers("18871", DAY, 40, 30))
+    reported.world.forward(minutes=2)
+    with reported.request():
+        assert marks(page.pieces(view))["cases"] == before["cases"]
+    done = at(f"{DAY} 11:00")
+    closed = report("b", f"{DAY} 08:00", "2027-01-01 08:00", state="resolved", closed_at=done)
+    reported.world.poll(REPORTS, [closed])
+    reported.world.forward(minutes=2)
+    with reported.request():
+        assert marks(page.pieces(view))["cases"] != before["cases"]
 
 
 # --- layers --------------------------------------------------------------------------------------
