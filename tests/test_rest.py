@@ -2,16 +2,21 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from connectors.io import IO
 from connectors.kinds import rest
+from connectors.poller import poll
 from ioc.config import Lined
 from ioc.errors import Broken, Transient
 from ioc.model import Batch
 from ioc.source import Source
+from kpi import health
+from kpi.store import KpiStore
 from tests.chaos import Answer, Chaos, Request, serve
 from tests.fields import dossier, rest_source
 
@@ -286,6 +291,25 @@ def test_rows_that_moved_between_pages_make_the_walk_incomplete_and_move_no_wate
             poll = rest.poll(source, None, io)
             got = [next(poll) for _ in range(3)]
         assert [batch.cursor for batch in got] == [None, None, None]
+
+
+def test_a_walk_that_is_not_whole_covers_nothing_and_the_next_one_catches_up(
+    sqlite_store: KpiStore, tmp_path: Path
+) -> None:
+    turns = [[*ALL[:10]], [*ALL[9:19]], [*ALL[19:24]], [*ALL[:10]], [*ALL[10:20]], [*ALL[20:]]]
+    paging = Lined({**PAGE, "total_path": "tong"})
+    options = Lined({"since_param": "tu", "since_field": "capNhat"})
+    settings = SimpleNamespace(data=tmp_path, secret_key_file=None)
+    with Chaos(serve(*(Answer({"data": rows, "tong": 25}) for rows in turns))) as server:
+        source = rest_source(server.url, paging=paging, options=options)
+        health.publish_sources(sqlite_store, [source])
+        torn, whole = (poll(sqlite_store, source, settings, now=NOW) for _ in range(2))
+        assert [request.query.get("tu") for request in server.requests] == [None] * 6
+    assert (torn["outcome"], whole["outcome"]) == ("partial", "ok")
+    assert "25 dòng" in torn["note"] and whole["new"] == 25 - torn["new"] > 0
+    with sqlite_store.read() as connection:
+        covered = connection.exec_driver_sql("SELECT covered_until FROM poll_run ORDER BY run")
+        assert [at is None for at in covered.scalars()] == [True, False]
 
 
 # -- 8-12, 15: the change time -------------------------------------------------------------------
