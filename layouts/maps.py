@@ -181,7 +181,7 @@ def _under(layer: Layer) -> Piece:
 def credit(layers: Iterable[Layer]) -> str:
     """Who made the outlines and under which licence they are shown, as html."""
     made = dict.fromkeys(text.join([layer.source, layer.licence], ", ") for layer in layers)
-    return escape(text.join(["Leaflet", *made]))
+    return escape(text.join(made))
 
 
 def boundaries(drawn: Iterable[Layer], on: date) -> str:

@@ -54,12 +54,19 @@ TEXTS = """
            getComputedStyle(box).display === 'inline') box = box.parentElement;
     const wide = !svg && box.clientWidth > 0 && box.scrollWidth > box.clientWidth + 1
       && !['auto', 'scroll'].includes(getComputedStyle(box).overflowX);
+    // a line scrolled out of its box is not drawn
+    let scroller = element;
+    while (scroller && !['auto', 'scroll'].includes(getComputedStyle(scroller).overflowY))
+      scroller = scroller.parentElement;
+    const room = scroller && scroller.getBoundingClientRect();
+    const inRoom = l => !room || (l.bottom <= room.bottom + 1 && l.top >= room.top - 1);
+    const drawn = lines.filter(inRoom);
     const first = lines[0];
     found.push({
       words, font, svg, cut, wide,
       over: wide ? box.scrollWidth - box.clientWidth : 0,
       place: element.tagName.toLowerCase() + '.' + (element.getAttribute('class') || ''),
-      boxes: lines.map(l => [l.left, l.top + l.height * .18, l.right, l.bottom - l.height * .18]),
+      boxes: drawn.map(l => [l.left, l.top + l.height * .18, l.right, l.bottom - l.height * .18]),
       left: first.left, top: first.top,
     });
   }

@@ -33,6 +33,9 @@ PAGES = (
     "/org-unit/commune-18880-2025-07-01",
     "/org-unit/district-450-0000",  # ended
     "/search?q=dong+hoi",
+    "/map",
+    "/map?indicator=I11b&to=2025-06",  # districts
+    "/map?indicator=I03&to=2025-06&level=commune",  # nobody has data
     "/sources",
     "/sources/staff",
     "/khong-co",  # nothing is there
@@ -99,7 +102,9 @@ def test_numbers_and_dates_are_vietnamese(seen: Any) -> None:
     for text in looking.said(seen.page):
         if re.search(r"https?:|\.csv|\{", text):
             continue
-        assert not re.search(r"\d\.\d{1,2}(?!\d)(?!\.\d)", text.replace("2.2", "")), text
+        assert not re.search(r"\d\.\d{1,2}(?!\d)(?!\.\d)", re.sub(r"2\.2|ODbL 1\.0", "", text)), (
+            text
+        )
         assert not re.search(r"\b20\d\d-\d\d-\d\d", text), text
         assert not re.search(r"\d,\d{3},\d", text), text
     drawn = " ".join(text.words for text in seen.texts)
@@ -310,9 +315,14 @@ def test_rejections_are_counted_by_reason_and_show_where_they_stood(visit: Any) 
 # --- grey ----------------------------------------------------------------------------------------
 
 
-def test_every_status_is_known_in_grey_by_shape_and_word(house: Any, chromium: Any) -> None:
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_every_status_is_known_in_grey_by_shape_and_word(
+    house: Any, chromium: Any, scheme: Any
+) -> None:
     """D5: of the ten in the legend no two shapes look alike, and each stands out 3 to 1."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 720}, device_scale_factor=2)
+    context = chromium.new_context(
+        viewport={"width": 1280, "height": 720}, device_scale_factor=2, color_scheme=scheme
+    )
     page = context.new_page()
     page.goto(house.address + "/")
     page.wait_for_selector(".legend .status")
