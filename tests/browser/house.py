@@ -161,6 +161,7 @@ class House:
         place(self.home / "staff" / "BC_CBCCVC.csv", staff())
         self.poll("staff")
         self.take(dossiers(datetime.now(UTC)))
+        self.take(field_reports(), "field_reports")
         (self.home / "reports").rename(self.home / "mislaid")
         self.poll("reports")
 
@@ -335,6 +336,25 @@ def of_year(year: int, total: int, online: int, now: datetime) -> Iterator[Recor
         last = "450" if closed < REFORM else "18871"
         code = ("VPUB", "SYT", "18880", "18859", last)[i % 5]
         yield dossier(f"{year}-{i}", opened, closed, code, f"1.{procedure:06}", full=full, now=now)
+
+
+def field_reports() -> list[Record]:
+    """A few reports of years ago, all answered in time."""
+    return [
+        Record(
+            key=f"PA-CŨ-{day}",
+            kind="field_report",
+            org_unit="450",
+            opened_at=datetime(2024, 5, day, 8, tzinfo=LOCAL),
+            due_at=datetime(2024, 5, day + 9, 17, tzinfo=LOCAL),
+            closed_at=datetime(2024, 5, day + 3, 9, tzinfo=LOCAL),
+            category="MT-RAC",
+            channel="app",
+            result="satisfied",
+            state="resolved",
+        )
+        for day in range(1, 9)
+    ]
 
 
 def dossier(
