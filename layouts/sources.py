@@ -174,7 +174,7 @@ def _facts(row: Row, last: Row) -> list[tuple[str, Piece]]:
     due = row["next_run_at"]
     upcoming = (
         "tạm dừng"
-        if row["paused"]
+        if row["paused"] or row["needs_credentials"]
         else text.NONE
         if not text.known(due)
         else "ngay bây giờ"

@@ -1,0 +1,1 @@
+"""Long rehearsals: minutes of trouble on purpose, and the figures they leave."""
