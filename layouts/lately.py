@@ -17,6 +17,7 @@ from layouts.lines import Row, indicators
 from layouts.state import count, desk, link, now, rows, today
 
 SHOWN = 8  # overdue cases on the page; the list has all
+LONGEST = 14  # letters of a key
 WORSE = ("stale", "late")
 
 
@@ -182,7 +183,11 @@ def overdue(unit: OrgUnit) -> Piece:
             ["Mã", ("Tiếp nhận", "num"), ("Hạn", "num"), ("Quá hạn", "num")],
             [
                 (
-                    dcc.Link(row["key"], href=record(row["source"], row["key"])),
+                    dcc.Link(
+                        brief(row["key"]),
+                        href=record(row["source"], row["key"]),
+                        title=row["key"],
+                    ),
                     text.day(row["opened_at"]),
                     text.day(row["due_at"]),
                     text.duration(now() - row["due_at"]),
@@ -196,6 +201,11 @@ def overdue(unit: OrgUnit) -> Piece:
         else None,
         note=components.downloads("/api/v1/records", link, many, **same),
     )
+
+
+def brief(key: str) -> str:
+    """The beginning of a key that is longer than anybody reads."""
+    return key if len(key) <= LONGEST else f"{key[: LONGEST - 4]}…"
 
 
 def record(source: str, key: str) -> str:
