@@ -1,6 +1,6 @@
-"""What the polls did: sources as the poller runs them, run rows, watermarks.
+"""What the poller says of itself: its sources, its runs (``kpi.runs``), who leads, who is overdue.
 
-The poller writes here, screens read it through ``kpi.query``; a run is recorded whatever happens.
+The poller writes here, screens read it through ``kpi.query``.
 """
 
 from collections.abc import Sequence
@@ -8,28 +8,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
 
 from ioc.clock import speed
-from ioc.errors import Transient
-from ioc.model import Counts
 from ioc.source import Source
-from kpi.schema import instant_of, micros
+from kpi.runs import (
+    FAILED,
+    RunEnded,
+    SlotTaken,
+    begin_run,
+    end_run,
+    is_refused,
+    last_outcome,
+    last_read,
+    newest_slots,
+    watermark,
+    writing,
+)
+from kpi.schema import instant_of
 from kpi.store import KpiStore
 
 LEASE = "poll"
 """The name of the lease of the process that schedules."""
 GRACE = timedelta(seconds=30)
-FAILED = ("retry", "broken", "needs_credentials", "timeout", "partial")
-"""Outcomes after which a source counts as lost."""
-
-
-class SlotTaken(Transient):
-    """This slot of the source has its run already: nothing may be polled twice."""
-
-
-class RunEnded(Transient):
-    """Somebody else ended this run, so it was given up: nothing more may be written for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,222 +84,6 @@ def publish_sources(store: KpiStore, sources: Sequence[Source]) -> None:
         store.touch(connection, [f"source:{source.id}" for source in sources])
 
 
-def begin_run(store: KpiStore, source_id: str, now: datetime, slot: datetime | None = None) -> int:
-    """A new run row, its number returned; older runs that never ended are marked cut short.
-
-    A run that was cut short gives its slot back, so that the next may try again at once.
-
-    Raises:
-        SlotTaken: this slot has a run that was ended properly; nothing is written.
-    """
-    at = micros(now)
-    with store.write() as connection:
-        connection.execute(
-            sa.text(
-                "UPDATE poll_run SET outcome = 'retry', ended_at = :at, slot = NULL, note ="
-                " 'Tiến trình thu thập dừng giữa chừng; những lô đã ghi được giữ nguyên.'"
-                " WHERE source = :source AND ended_at IS NULL"
-            ),
-            {"source": source_id, "at": at},
-        )
-        run = connection.scalar(
-            sa.text(
-                "INSERT INTO poll_run (source, slot, started_at, outcome, note, read, new, changed,"
-                " same, rejected, gone, calls, bytes, response_hash, cursor_before)"
-                " VALUES (:source, :slot, :at, '', '', 0, 0, 0, 0, 0, 0, 0, 0, '',"
-                " (SELECT cursor FROM watermark WHERE source = :source))"
-                " ON CONFLICT (source, slot) DO NOTHING RETURNING run"
-            ),
-            {"source": source_id, "slot": micros(slot), "at": at},
-        )
-        if run is None:
-            raise SlotTaken("lượt này đã được thu thập; không thu thập lần nữa")
-        connection.execute(
-            sa.text(
-                "UPDATE source SET first_poll_at = COALESCE(first_poll_at, :at) WHERE id = :id"
-            ),
-            {"id": source_id, "at": _after_seals(connection, now)},
-        )
-    return run
-
-
-def writing(store: KpiStore, run: int) -> KpiStore:
-    """The store as one run may write to it: no longer once somebody has ended the run."""
-
-    def guard(connection: Connection) -> None:
-        open_ = sa.text("SELECT 1 FROM poll_run WHERE run = :run AND ended_at IS NULL")
-        if not connection.scalar(open_, {"run": run}):
-            raise RunEnded("lần thu thập này đã bị thay thế; phần còn lại không ghi")
-
-    return store.guarded(guard)
-
-
-def end_run(
-    store: KpiStore,
-    run: int,
-    *,
-    outcome: str,
-    note: str,
-    counts: Counts,
-    calls: int,
-    bytes: int,
-    response_hash: str,
-    now: datetime,
-    completed: bool,
-    covered_until: datetime | None = None,
-    stopped: bool = False,
-    next_due: datetime | None = None,
-) -> str:
-    """End a run with what it did; whether the source is "lost" by it, or "back", or neither: "".
-
-    ``completed`` says that everything the source had at ``covered_until`` was read: the watermark
-    covers that instant (never moving backwards), and the source's first load is over. A run that
-    was ``stopped`` by us says nothing of the source, and gives its slot back. That a source is
-    lost is kept in the store: it is said once, whoever polls next.
-    """
-    covered = micros(covered_until)
-    with store.write() as connection:
-        at = _after_seals(connection, now)
-        source_id = connection.scalar(
-            sa.text("SELECT source FROM poll_run WHERE run = :run"), {"run": run}
-        )
-        if completed:
-            connection.execute(
-                sa.text(
-                    "INSERT INTO watermark (source, covered_until) VALUES (:id, :covered)"
-                    " ON CONFLICT (source) DO UPDATE SET covered_until = CASE WHEN"
-                    " COALESCE(watermark.covered_until, 0) > COALESCE(excluded.covered_until, 0)"
-                    " THEN watermark.covered_until ELSE excluded.covered_until END"
-                ),
-                {"id": source_id, "covered": covered},
-            )
-            connection.execute(
-                sa.text("UPDATE source SET loaded_at = COALESCE(loaded_at, :at) WHERE id = :id"),
-                {"id": source_id, "at": at},
-            )
-        news = "" if stopped or outcome == "skipped" else _news(connection, source_id, outcome, at)
-        connection.execute(
-            sa.text(
-                "UPDATE source SET needs_credentials = :needs,"
-                " next_due_at = COALESCE(:next, next_due_at) WHERE id = :id"
-            ),
-            {
-                "id": source_id,
-                "needs": int(outcome == "needs_credentials"),
-                "next": micros(next_due),
-            },
-        )
-        connection.execute(
-            sa.text(
-                "UPDATE poll_run SET ended_at = :at, outcome = :outcome, note = :note,"
-                " slot = CASE WHEN :stopped = 1 THEN NULL ELSE slot END,"
-                " read = :read, new = :new, changed = :changed, same = :same,"
-                " rejected = :rejected, gone = :gone, calls = :calls, bytes = :bytes,"
-                " response_hash = :hash, covered_until = :covered,"
-                " cursor_after = (SELECT cursor FROM watermark WHERE source = :source)"
-                " WHERE run = :run"
-            ),
-            {
-                "run": run,
-                "source": source_id,
-                "at": at,
-                "stopped": int(stopped),
-                "outcome": outcome,
-                "note": note,
-                "read": counts.read,
-                "new": counts.new,
-                "changed": counts.changed,
-                "same": counts.same,
-                "rejected": counts.rejected,
-                "gone": counts.gone,
-                "calls": calls,
-                "bytes": bytes,
-                "hash": response_hash,
-                "covered": covered if completed else None,
-            },
-        )
-        store.touch(connection, [f"source:{source_id}"])
-    return news
-
-
-def _news(connection: Connection, source_id: str | None, outcome: str, at: int) -> str:
-    lost = connection.scalar(
-        sa.text("SELECT lost_at FROM source WHERE id = :id"), {"id": source_id}
-    )
-    if (outcome in FAILED) == (lost is not None):
-        return ""
-    connection.execute(
-        sa.text("UPDATE source SET lost_at = :at WHERE id = :id"),
-        {"id": source_id, "at": at if lost is None else None},
-    )
-    return "lost" if lost is None else "back"
-
-
-def _after_seals(connection: Connection, now: datetime) -> int:
-    """Now, but after every seal so far: what a seal showed does not learn of a run later."""
-    last = connection.scalar(sa.text("SELECT MAX(at) FROM seal")) or 0
-    return max(micros(now) or 0, last + 1)
-
-
-def watermark(store: KpiStore, source_id: str) -> str | None:
-    """The cursor that the next poll of a source resumes from; None before its first rows."""
-    with store.read() as connection:
-        return connection.scalar(
-            sa.text("SELECT cursor FROM watermark WHERE source = :id"), {"id": source_id}
-        )
-
-
-def last_outcome(store: KpiStore, source_id: str) -> str:
-    """The outcome of the newest ended run; empty before the first."""
-    with store.read() as connection:
-        return (
-            connection.scalar(
-                sa.text(
-                    "SELECT outcome FROM poll_run WHERE source = :id AND ended_at IS NOT NULL"
-                    " ORDER BY run DESC LIMIT 1"
-                ),
-                {"id": source_id},
-            )
-            or ""
-        )
-
-
-def last_read(store: KpiStore, source_id: str) -> int:
-    """How many rows the last poll read that reached the end of what the source had."""
-    with store.read() as connection:
-        return (
-            connection.scalar(
-                sa.text(
-                    "SELECT read FROM poll_run WHERE source = :id AND covered_until IS NOT NULL"
-                    " ORDER BY run DESC LIMIT 1"
-                ),
-                {"id": source_id},
-            )
-            or 0
-        )
-
-
-def is_refused(store: KpiStore, source_id: str) -> bool:
-    """Whether the last poll of a source was refused for its credentials."""
-    with store.read() as connection:
-        found = connection.scalar(
-            sa.text("SELECT needs_credentials FROM source WHERE id = :id"), {"id": source_id}
-        )
-    return bool(found)
-
-
-def newest_slots(store: KpiStore) -> dict[str, datetime]:
-    """The newest slot of each source that has a run which ended."""
-    with store.read() as connection:
-        found = connection.execute(
-            sa.text(
-                "SELECT source, MAX(slot) FROM poll_run"
-                " WHERE slot IS NOT NULL AND ended_at IS NOT NULL GROUP BY source"
-            )
-        ).all()
-    return {source: at for source, slot in found if (at := instant_of(slot)) is not None}
-
-
 def leader(store: KpiStore) -> Leader | None:
     """Who schedules: None before the first, and after the last gave the lease back."""
     with store.read() as connection:
@@ -338,3 +122,24 @@ def overdue(store: KpiStore, since: datetime, now: datetime) -> dict[str, dateti
         if now > due + GRACE * speed():
             late[id_] = due
     return late
+
+
+__all__ = [
+    "FAILED",
+    "GRACE",
+    "LEASE",
+    "Leader",
+    "RunEnded",
+    "SlotTaken",
+    "begin_run",
+    "end_run",
+    "is_refused",
+    "last_outcome",
+    "last_read",
+    "leader",
+    "newest_slots",
+    "overdue",
+    "publish_sources",
+    "watermark",
+    "writing",
+]
