@@ -15,10 +15,12 @@ from ioc.period import Period
 from ioc.principal import Principal
 from kpi import judging, series
 from kpi.answer import Answer, Snapshot
-from kpi.gauges import at_head, gauges, leads
+from kpi.casefile import CaseFile, Counted, Version, case_file
 from kpi.cases import records
+from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
+from kpi.lineage import STEPS, lineage
 from kpi.polls import rejections, runs, sources
 from kpi.registers import indicators, org_units, targets
 from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
@@ -29,15 +31,21 @@ from kpi.validation import RULES
 __all__ = [
     "ROOT",
     "RULES",
+    "STEPS",
     "UNREADABLE",
+    "CaseFile",
+    "Counted",
     "Layer",
     "UnknownFilter",
+    "Version",
     "at_head",
+    "case_file",
     "features",
     "gauges",
     "indicators",
     "layers",
     "leads",
+    "lineage",
     "org_units",
     "records",
     "rejections",

@@ -14,7 +14,8 @@ from kpi.versions import Versioned
 OBSERVATION = Versioned(
     "observation", "t_obs", ("element", "org_unit", "day"), ("value",), ("changed_at", "run")
 )
-_EVENT = {"opened_at": ("org_unit", "opened_day"), "closed_at": ("org_unit_done", "closed_day")}
+EVENT = {"opened_at": ("org_unit", "opened_day"), "closed_at": ("org_unit_done", "closed_day")}
+"""The columns of a record that say where and on which day it counts, by the instant counted at."""
 
 
 def text(value: str) -> str:
@@ -40,7 +41,8 @@ def _field(name: str, alias: str) -> str:
     return f"CASE WHEN {late} THEN 'missed' WHEN NOT {late} THEN 'met' END"
 
 
-def _where(element: Element, alias: str) -> str:
+def where_sql(element: Element, alias: str) -> str:
+    """The condition that a record (table alias) is one that the element counts."""
     parts = [
         f"{_field(field, alias)} IN ({', '.join(text(value) for value in values)})"
         for field, values in element.where.items()
@@ -56,9 +58,9 @@ def observe_sql(catalogue: Catalogue) -> list[str]:
             groups[element.count, element.at].append(element)
     statements = []
     for (kind, at), elements in groups.items():
-        org_unit, day = _EVENT[at]
+        org_unit, day = EVENT[at]
         counted = ", ".join(
-            f"SUM(CASE WHEN {_where(e, 'r')} AND {serves_sql(e, 'u')} THEN 1 ELSE 0 END) AS n{i}"
+            f"SUM(CASE WHEN {where_sql(e, 'r')} AND {serves_sql(e, 'u')} THEN 1 ELSE 0 END) AS n{i}"
             for i, e in enumerate(elements)
         )
         rows = " UNION ALL ".join(
@@ -84,7 +86,7 @@ def touch_sql(catalogue: Catalogue) -> list[str]:
     not counted again.
     """
     statements = []
-    for at, (org_unit, day) in _EVENT.items():
+    for at, (org_unit, day) in EVENT.items():
         told = sorted({
             field
             for element in catalogue.elements.values()
@@ -115,7 +117,7 @@ def member_sql(catalogue: Catalogue) -> list[str]:
     for element in catalogue.elements.values():
         if not (element.count and element.distinct):
             continue
-        org_unit, day = _EVENT[element.at]
+        org_unit, day = EVENT[element.at]
         statements.append(
             f"INSERT INTO t_member (element, period, org_unit, member_key, d)"
             f" SELECT {text(element.id)}, month, org_unit, member_key, SUM(sign) FROM ("
@@ -124,7 +126,7 @@ def member_sql(catalogue: Catalogue) -> list[str]:
             f" ORDER BY m.first_day DESC LIMIT 1) AS month FROM t_side s"
             f" JOIN org_unit u ON u.uid = s.{org_unit}"
             f" WHERE s.{day} IS NOT NULL AND s.{element.distinct} IS NOT NULL"
-            f" AND {_where(element, 's')} AND {serves_sql(element, 'u')}) AS moved"
+            f" AND {where_sql(element, 's')} AND {serves_sql(element, 'u')}) AS moved"
             f" GROUP BY month, org_unit, member_key HAVING SUM(sign) <> 0"
         )
     return statements

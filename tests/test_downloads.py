@@ -39,6 +39,7 @@ CSVS = {
     "runs": "source=public_services",
     "rejections": "",
     "search": "q=le thuy",
+    "lineage": "indicator=I02b&from=2025&to=2025",
     "records": "org_unit=area-qb&from=2025-03&to=2025-03-10",
 }
 
@@ -377,9 +378,13 @@ def test_a_filter_that_cannot_be_meant_is_named_and_refused(get, address, parame
     assert answer.json["title"] == "Yêu cầu không hợp lệ"
 
 
-@pytest.mark.parametrize("asked", ["kind=dosier", "after=x"])
+@pytest.mark.parametrize(
+    "asked", ["records?kind=dosier", "records?after=x", "lineage?step=poll&indicator=I02b"]
+)
 def test_a_kind_or_a_place_that_is_none_is_refused_in_words(get, asked):
-    answer = get(f"/api/v1/records.json?{asked}")
+    question, asked = asked.split("?")
+    answer = get(f"/api/v1/{question}.json?{asked}")
+    asked = asked.split("&")[0]
     assert answer.status_code == 400 and answer.mimetype == "application/problem+json"
     assert asked.split("=")[1] in answer.json["detail"]
 

@@ -43,10 +43,11 @@ COLUMNS = {
     "rejections": "source run position reason fields at rule",
     "records": "source key kind org_unit place opened_at due_at closed_at state category channel"
     " quantity lat lon known_at hash result",
+    "lineage": "step id parent element org_unit period value known_at source run hash",
 }
 """What everyone may rely on; a question may add columns after these."""
 
-PAST = ("standings", "values", "records")
+PAST = ("standings", "values", "records", "lineage")
 """Questions that may be asked as of an instant."""
 
 
@@ -77,6 +78,8 @@ def ask(world, name: str, **filters) -> query.Answer:
             "last": Period.parse("2025-06"),
             "org_units": ["area-qb", "area-450", "department-STP-2021-01-01"],
         } | filters
+    if name == "lineage":
+        filters = {"indicators": ["I02b"], "last": Period.parse("2025-05")} | filters
     return getattr(query, name)(world.store, ADMIN, now=world.now, **filters)
 
 

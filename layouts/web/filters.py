@@ -41,6 +41,10 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         query.records,
         tuple("source kind state org_unit from to open overdue located as_of".split()),
     ),
+    "lineage": (
+        query.lineage,
+        ("indicator", "target", "org_unit", "from", "to", "step", "as_of"),
+    ),
 }
 KEYSET = ("records",)
 """Questions whose ``after`` is the place of a row, not a count of rows: they have no end."""
@@ -135,7 +139,7 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             return _date(name, text)
         case "as_of":
             return as_of(text, now)
-        case "q":
+        case "q" | "step":
             return text
         case "kind" | "state" if not re.fullmatch(r"[a-z0-9_]+(,[a-z0-9_]+)*", text):
             raise _bad(name, f"{text!r} không phải mã")
@@ -179,6 +183,10 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
             raise _bad("from", "kỳ đầu phải trước kỳ cuối")
         return
     today = arguments.get("as_of", now).astimezone(LOCAL).date()
+    if question == "lineage":
+        arguments.setdefault("indicators", [])
+        arguments |= {name: p for name, p in (("first", first), ("last", last)) if p}
+        return
     if last is not None and "on" not in arguments:
         arguments["on"] = min(last.end, today)
     if question != "values":
