@@ -154,6 +154,12 @@ def test_a_file_of_the_same_name_replaces_and_a_new_one_adds(load):
         ("reading: true", "count: d, at: seen_at", "3: a_done: mục “at” là 'seen_at'; chỉ nhận"),
         ("reading: true", "count: d, at: opened_at, where: {age: a}", "không lọc được theo 'age'"),
         ("reading: true", "count: d, at: opened_at, distinct: category", "đếm không trùng thì cả"),
+        (
+            "reading: true",
+            "count: d, at: closed_at, where: {deadline: late}",
+            "chỉ nhận met, missed",
+        ),
+        ("reading: true", "count: d, at: closed_at, distinct: deadline", "chỉ nhận state"),
     ],
 )
 def test_a_fault_is_named_with_its_line(faults, old, new, said):
