@@ -9,7 +9,7 @@ from dash import dcc, html
 
 from ioc.model import OrgUnit
 from kpi import query
-from layouts import components, text, theme
+from layouts import components, places, text, theme
 from layouts.components import Piece
 from layouts.lines import AREA, Line, Row, closed, parts_of
 from layouts.slots import Pieces, slot
@@ -72,7 +72,7 @@ def card(found: list[Line], over: Grid, shown: Pieces) -> Piece:
         ),
         html.Tr([
             html.Th(
-                html.Span(_short(unit)),
+                dcc.Link(html.Span(_short(unit)), href=places.address(unit.uid)),
                 scope="col",
                 title=unit.name,
                 className=f"m-unit{_edge(unit, over)}",

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from dash import no_update
+from flask import g
 
-from ioc.errors import IocError
+from ioc.errors import Forbidden, IocError
+from ioc.principal import Principal
 from layouts import indicator, org_unit, places, slots
 from tests.test_pages import Reader, classes, having, one, walk, words
 from tests.worlds import (
@@ -180,6 +182,14 @@ def test_every_page_about_an_org_unit_has_the_same_path(here):
     assert crumbs(here.see(org_unit.layout, uid=WARD)) == path
     scoped = crumbs(here.see(indicator.layout, key="I02b", org_unit=WARD))
     assert scoped == [*path, "Hồ sơ xử lý toàn trình trên mạng"]
+
+
+def test_nobody_sees_an_org_unit_outside_his_rights(here):
+    with here.request():
+        g.principal = Principal("Lệ Thủy", "viewer", frozenset({"area-457"}))
+        assert org_unit.layout(uid="area-457")
+        with pytest.raises(Forbidden):
+            org_unit.layout(uid=WARD)
 
 
 def test_one_question_reads_the_standings_of_the_page(here):
