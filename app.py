@@ -317,6 +317,53 @@ def import_boundaries(settings: Settings, asked: argparse.Namespace) -> int:
     return 0
 
 
+def backup(settings: Settings, asked: argparse.Namespace) -> int:
+    """Copy the database, its configuration and, when asked, its key into one proved archive."""
+    from kpi import backup
+
+    store = open_store(settings, migrate=False)
+    file, made = backup.backup(
+        store, settings, asked.file, with_key=asked.with_key, keep=asked.keep
+    )
+    print(f"Đã sao lưu {sum(made['rows'].values())} dòng, phiên bản {made['version']}, vào {file}.")
+    print(
+        "CẢNH BÁO: bản sao lưu này CÓ khóa bí mật; ai có tệp là có khóa. Hãy cất riêng, mã hóa."
+        if asked.with_key
+        else "Không kèm khóa: hãy cất secret.key ở nơi khác, thiếu nó không khôi phục được."
+    )
+    return 0
+
+
+def restore(settings: Settings, asked: argparse.Namespace) -> int:
+    """Put a backup where the settings say; refused unless it proves itself."""
+    from kpi import backup
+
+    for said in backup.restore(settings, asked.file, replace=asked.replace):
+        print(said)
+    return 0
+
+
+def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Look at the running system, line by line; 1 when something is broken."""
+    from kpi.doctor import Finding, Level, examine
+
+    try:
+        check(settings, arguments)
+        answer = ask(settings.host, settings.port, "/readyz")
+    except ConfigError as error:
+        print(Finding("cấu hình", Level.broken, str(error), "sửa rồi chạy ioc check"))
+        return 1
+    answers = {None: "không có trang nào trả lời", True: "trang trả lời"}
+    said = answers.get(answer if answer is None else "instance" in answer, "chương trình khác giữ")
+    level = Level.note if answer is None else Level.fine if "instance" in answer else Level.broken
+    findings = [Finding(f"cổng {settings.port}", level, said)]
+    print(findings[0])
+    for found in examine(open_store(settings, migrate=False), settings):
+        print(found, flush=True)
+        findings.append(found)
+    return int(any(found.level is Level.broken for found in findings))
+
+
 def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Everything on one machine: sample province, poller and web, until told to stop."""
     real = any(_is_given(f"IOC_{system.upper()}_URL") for system in SYSTEMS)
@@ -352,6 +399,9 @@ COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] =
     "check": (check, "kiểm tra cấu hình"),
     "rebuild": (rebuild, "dựng lại mọi số liệu từ các bản ghi đã lưu"),
     "export": (export, "xuất CSV ra màn hình"),
+    "backup": (backup, "sao lưu kho số liệu vào một tệp, cả khi đang chạy"),
+    "restore": (restore, "khôi phục kho số liệu từ một bản sao lưu"),
+    "doctor": (doctor, "khám hệ thống đang chạy"),
     "import-boundaries": (import_boundaries, "nhập ranh giới từ GeoJSON, Shapefile, GeoPackage"),
 }
 
@@ -372,6 +422,15 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parsers["export"].add_argument("question", help="standings, values, targets, …")
     parsers["export"].add_argument("filter", nargs="*", help="bộ lọc, ví dụ org_unit=area-qb")
     _boundary_arguments(parsers["import-boundaries"])
+    parsers["backup"].add_argument("file", type=Path, help="tệp .tar.gz, hoặc thư mục (tự đặt tên)")
+    parsers["backup"].add_argument("--with-key", action="store_true", help="kèm khóa bí mật")
+    parsers["backup"].add_argument(
+        "--keep", type=int, default=0, help="trong thư mục chỉ giữ N bản mới nhất"
+    )
+    parsers["restore"].add_argument("file", type=Path, help="bản sao lưu")
+    parsers["restore"].add_argument(
+        "--replace", action="store_true", help="thay kho đang có; kho cũ được giữ bên cạnh"
+    )
     return parser.parse_args(given)
 
 

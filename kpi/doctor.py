@@ -1,0 +1,200 @@
+"""Looks at the running system, check by check: what is wrong, and what a person can do about it."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from ioc.clock import right_now
+from ioc.errors import IocError
+from ioc.settings import Settings
+from kpi import belongings, evidence, gauges, health, migrate
+from kpi.schema import instant_of
+from kpi.store import KpiStore
+
+ROOM = 1 << 30
+"""Bytes that should be free; besides, a backup needs room for a copy of the database."""
+BACKED_UP = timedelta(hours=26)
+AHEAD = timedelta(minutes=5)
+SAMPLED = 20_000
+
+
+class Level(StrEnum):
+    """How a check ends, in the words of its line."""
+
+    fine = "ĐẠT"
+    note = "LƯU Ý"
+    broken = "HỎNG"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The line of one check; ``todo`` is empty where nothing is to be done."""
+
+    check: str
+    level: Level
+    said: str
+    todo: str = ""
+
+    def __str__(self) -> str:
+        todo = f" → {self.todo}" if self.todo else ""
+        return f"{self.level:<5} {self.check}: {self.said}{todo}"
+
+
+Check = Callable[[KpiStore, Settings], Iterator[Finding]]
+
+
+def examine(store: KpiStore, settings: Settings) -> Iterator[Finding]:
+    """Every check in order; one that cannot be made is a finding too."""
+    checks: tuple[tuple[str, Check], ...] = (
+        ("cơ sở dữ liệu", _integrity),
+        ("lược đồ", _schema),
+        ("đĩa", _disk),
+        ("đồng hồ", _clock),
+        ("tiến trình thu thập", _poller),
+        ("nguồn", _sources),
+        ("bản sao lưu", _backup),
+        ("tệp bí mật", _secrets),
+        ("mã băm bản ghi", _hashes),
+        ("số đếm lại", _recount),
+    )
+    for name, check in checks:
+        try:
+            yield from check(store, settings)
+        except (sa.exc.SQLAlchemyError, IocError, OSError) as error:
+            said = f"không kiểm tra được ({type(error).__name__})"
+            yield Finding(name, Level.broken, said, "xem cơ sở dữ liệu có chạy và đọc được không")
+
+
+def _integrity(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
+    with store.read() as connection:
+        if store.sqlite:
+            found = str(connection.scalar(sa.text("PRAGMA integrity_check(1)")))
+            release = f"SQLite {connection.scalar(sa.text('SELECT sqlite_version()'))}"
+        else:
+            found, release = "ok", f"PostgreSQL {connection.scalar(sa.text('SHOW server_version'))}"
+    if found == "ok":
+        yield Finding("cơ sở dữ liệu", Level.fine, f"nguyên vẹn, {release}")
+    else:
+        yield Finding(
+            "cơ sở dữ liệu", Level.broken, found, "dừng ioc, chạy ioc restore TỆP --replace"
+        )
+
+
+def _schema(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
+    with store.read() as connection:
+        found = migrate.revision(connection)
+    if found == migrate.head():
+        yield Finding("lược đồ", Level.fine, found)
+    else:
+        said = f"{found or 'chưa có'}, chương trình cần {migrate.head()}"
+        yield Finding(
+            "lược đồ", Level.broken, said, "sao lưu rồi khởi động lại ioc để nâng lược đồ"
+        )
+
+
+def _disk(store: KpiStore, settings: Settings) -> Iterator[Finding]:
+    seen = gauges.gauges(store, right_now())
+    free = shutil.disk_usage(settings.data).free
+    said = f"còn {free / 1e9:.1f} GB, kho {seen.size / 1e9:.2f} GB"
+    level = Level.fine if free > ROOM + 2 * seen.size else Level.note
+    if free < ROOM / 8:
+        level = Level.broken
+    yield Finding(
+        "đĩa", level, said, "" if level is Level.fine else "giải phóng chỗ trong IOC_DATA"
+    )
+
+
+def _clock(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
+    now = right_now()
+    with store.read() as connection:
+        last = instant_of(connection.scalar(sa.text("SELECT MAX(started_at) FROM poll_run")))
+    if last is None or last <= now + AHEAD:
+        yield Finding("đồng hồ", Level.fine, f"{now:%Y-%m-%d %H:%M} UTC, không đi sau kho số liệu")
+    else:
+        said = f"chậm hơn lần thu thập mới nhất {last - now}"
+        yield Finding("đồng hồ", Level.broken, said, "chỉnh giờ máy (timedatectl), bật NTP")
+
+
+def _poller(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
+    leader = health.leader(store)
+    if leader is not None and gauges.leads(leader, right_now()):
+        yield Finding("tiến trình thu thập", Level.fine, f"đang chạy ({leader.holder})")
+    else:
+        said = f"không chạy từ {leader.until:%Y-%m-%d %H:%M} UTC" if leader else "không chạy"
+        yield Finding("tiến trình thu thập", Level.broken, said, "systemctl start ioc, xem nhật ký")
+
+
+def _sources(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
+    now = right_now()
+    late = health.overdue(store, now - timedelta(days=1), now)
+    for one in gauges.gauges(store, now).sources:
+        name = f"nguồn {one.id}"
+        if one.id in late:
+            said = f"lỡ lượt từ {late[one.id]:%Y-%m-%d %H:%M} UTC"
+            yield Finding(name, Level.broken, said, "xem tiến trình thu thập còn chạy không")
+        elif one.needs_credentials:
+            todo = f"sửa thông tin đăng nhập, chạy ioc poll {one.id} --once"
+            yield Finding(name, Level.note, "bị từ chối đăng nhập", todo)
+        elif one.paused:
+            yield Finding(name, Level.note, "đang tạm dừng", "mở lại khi xong việc")
+        elif one.last_outcome in (*health.FAILED, "held"):
+            todo = f"xem /sources/{one.id}; số đang có được giữ nguyên"
+            yield Finding(name, Level.note, f"lần cuối: {one.last_outcome}", todo)
+        else:
+            yield Finding(name, Level.fine, f"lần cuối: {one.last_outcome or 'chưa có'}")
+
+
+def _backup(_store: KpiStore, settings: Settings) -> Iterator[Finding]:
+    last = belongings.last_backup(settings)
+    todo = "chạy ioc backup, bật ioc-backup.timer"
+    if last is None:
+        yield Finding("bản sao lưu", Level.note, "chưa có", todo)
+    elif right_now() - last["at"] > BACKED_UP:
+        yield Finding(
+            "bản sao lưu", Level.note, f"cuối cùng lúc {last['at']:%Y-%m-%d %H:%M} UTC", todo
+        )
+    else:
+        yield Finding("bản sao lưu", Level.fine, f"{last['at']:%Y-%m-%d %H:%M} UTC, {last['file']}")
+
+
+def _secrets(_store: KpiStore, settings: Settings) -> Iterator[Finding]:
+    """Files of secrets that others may read; what they hold is never looked at."""
+    named = [Path(path) for name, path in os.environ.items()
+             if name.startswith("IOC_") and name.endswith("_FILE") and path]  # fmt: skip
+    files = {path for path in (belongings.key_file(settings), *named) if path.exists()}
+    open_ = sorted(str(path) for path in files if path.stat().st_mode & 0o077)
+    if open_:
+        yield Finding(
+            "tệp bí mật", Level.broken, f"người khác đọc được {', '.join(open_)}", "chmod 600"
+        )
+    else:
+        yield Finding("tệp bí mật", Level.fine, f"{len(files)} tệp, chỉ chủ sở hữu đọc được")
+
+
+def _hashes(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
+    with store.read() as connection:
+        wrong = list(evidence.altered(connection, SAMPLED))
+    if wrong:
+        said = f"{len(wrong)} bản ghi bị sửa ngoài chương trình: {', '.join(wrong[:5])}"
+        yield Finding(
+            "mã băm bản ghi", Level.broken, said, "khôi phục bản sao lưu trước lúc bị sửa"
+        )
+    else:
+        yield Finding("mã băm bản ghi", Level.fine, f"đúng (tối đa {SAMPLED} bản mỗi bảng)")
+
+
+def _recount(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
+    wrong = evidence.miscounted(store)
+    with store.read() as connection:
+        wrong += evidence.missummed(connection)
+    if wrong:
+        said = f"{len(wrong)} số khác khi đếm lại, như {wrong[0]}"
+        yield Finding("số đếm lại", Level.broken, said, "dừng ioc, chạy ioc rebuild, chạy lại ioc")
+    else:
+        yield Finding("số đếm lại", Level.fine, "khớp với bản ghi (mẫu những ngày mới nhất)")
