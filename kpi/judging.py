@@ -202,7 +202,8 @@ def _past_sql(
             cut = Period.of("month", part.closing_date).key
         listed.append(
             f"('{part.target}', '{part.indicator}', '{indicator.numerator}',"
-            f" '{indicator.denominator}', '{role}', {low}, {high}, {source.boundary}, {cut})"
+            f" '{indicator.denominator}', '{role}', {low}, {high}, {source.boundary}, {cut},"
+            f" {int(elements[indicator.numerator or ''].silence == 'unknown')})"
         )
 
     def believed(element: str, period: str) -> str:
@@ -246,8 +247,12 @@ def _past_sql(
             .replace("o.uid", "f.uid")
         )
 
+    above, below = (
+        f"COALESCE({column('units', side, 'SUM')}, 0)" for side in ("f.numerator", "f.denominator")
+    )
     return (
-        "WITH wanted(target, indicator, numerator, denominator, role, low, high, boundary, cut)"
+        "WITH wanted(target, indicator, numerator, denominator, role, low, high, boundary, cut,"
+        " paired)"
         f" AS (VALUES {', '.join(listed)}), {org},"
         " found AS MATERIALIZED (SELECT w.*, o.uid, CASE w.role"
         f" WHEN 'first' THEN {window('ASC')} ELSE {window('DESC')} END AS period"
@@ -255,7 +260,8 @@ def _past_sql(
         " SELECT f.target, f.indicator, f.uid, f.role, f.period,"
         f" {column('value', 'f.numerator', 'SUM')}, {column('value', 'f.denominator', 'SUM')},"
         # PostgreSQL sums integers into a decimal, which no file or screen expects
-        f" CAST(COALESCE({column('units', 'f.denominator', 'SUM')}, 0) AS BIGINT),"
+        f" CAST(CASE WHEN f.paired = 1 AND {above} < {below} THEN {above} ELSE {below} END"
+        " AS BIGINT),"
         f" COALESCE({column('upto', 'f.denominator', 'MAX')}, 0),"
         f" {column('known_at', 'f.numerator', 'MAX')},"
         f" {column('known_at', 'f.denominator', 'MAX')}"

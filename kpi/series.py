@@ -82,7 +82,7 @@ def _rows_of(
                 den,
                 None if value is None else float(value),
                 indicator.unit,
-                _coverage(snapshot, source, denominator, unit, period, below),
+                _coverage(snapshot, source, denominator, unit, period, (above, below)),
                 reason,
                 instant_of(known),
                 int(any(side[4] for side in (above, below) if side)),
@@ -253,8 +253,10 @@ def _coverage(
     denominator: Element | None,
     unit: OrgUnit,
     period: Period,
-    below: tuple | None,
+    sides: tuple[tuple | None, tuple | None],
 ) -> float | None:
+    """The share of the expected org units that gave both sides of a declared figure."""
+    below = sides[1]
     if source is None or denominator is None or period.starts_at > snapshot.clock:
         return None
     if source.is_record:
@@ -268,7 +270,8 @@ def _coverage(
     expected = sum(
         _expected(snapshot, unit, day, serves) for day in _ends(denominator, period, below)
     )
-    return min(1.0, (below[1] if below else 0) / expected) if expected else None
+    stand = min(side[1] if side else 0 for side in sides)
+    return min(1.0, stand / expected) if expected else None
 
 
 def _expected(snapshot: Snapshot, unit: OrgUnit, day: date, serves: tuple[str, ...]) -> int:

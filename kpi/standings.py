@@ -27,8 +27,11 @@ def _of(column: str, fold: str, *elements: str) -> str:
 _RENEW = (
     'INSERT INTO standing (target, indicator, org_unit, "window", numerator, denominator, units,'
     " upto, known_at) SELECT target, indicator, org_unit, judged_window, numerator, denominator,"
-    " COALESCE(den_units, num_units), COALESCE(den_upto, num_upto), known_at FROM ("
+    # a declared figure stands for the org units that gave both of its sides
+    " CASE WHEN paired = 1 AND COALESCE(num_units, 0) < den_units THEN COALESCE(num_units, 0)"
+    " ELSE COALESCE(den_units, num_units) END, COALESCE(den_upto, num_upto), known_at FROM ("
     'SELECT s.target, s.indicator, s.org_unit, s."window" AS judged_window,'
+    " (SELECT 1 FROM element e WHERE e.id = j.numerator AND e.silence = 'unknown') AS paired,"
     f" {_of('value', 'SUM', 'j.numerator')} AS numerator,"
     f" {_of('value', 'SUM', 'j.denominator')} AS denominator,"
     f" {_of('units', 'SUM', 'j.numerator')} AS num_units,"

@@ -346,10 +346,13 @@ class Oracle:
         if not above and not below:
             return None
         behind = below or above
+        stand = sum(row[1] for row in behind)
+        if below and self.catalogue.elements[sides[0]].silence == "unknown":
+            stand = min(stand, sum(row[1] for row in above))
         return (
             sum(row[0] for row in above) if above else None,
             sum(row[0] for row in below) if below else None,
-            sum(row[1] for row in behind),
+            stand,
             max(row[2] for row in behind),
         )
 

@@ -457,3 +457,16 @@ def test_a_reading_of_another_population_is_refused(live):
     )
     assert (counts.new, counts.rejected) == (1, 2)
     assert live.value("I07a", "2025-05").denominator == 10
+
+
+def test_who_gave_only_the_denominator_stands_in_no_coverage(live):
+    live.poll(STAFF, share(STAFF_OF, "SYT", "2026-10", 95, 100))
+    before = live.standing("T12a", "I12a")
+    live.poll(STAFF, [reading("staff_professional", "STP", "2026-10", 50)])
+    found = live.standing("T12a", "I12a")
+    assert (found.denominator, found.units) == (150, before.units)
+    assert found.coverage == before.coverage
+    assert live.value("I12a", "2026-10").coverage == before.coverage
+    live.forward(minutes=3)
+    past = live.standing("T12a", "I12a", as_of=live.now)
+    assert (past.units, past.coverage) == (found.units, found.coverage)
