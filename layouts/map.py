@@ -14,7 +14,7 @@ from layouts.lines import AREA, Row, indicators
 from layouts.mapview import STEPS, MapView, again, found, look, whole
 from layouts.places import address
 from layouts.slots import changed, marks, memory
-from layouts.state import callback, desk, link, today
+from layouts.state import callback, desk, link, steady, today
 
 PARTS = ("head", "legend", "list", "hideout", "cases", "told")
 LEVELS = {"district": "Cấp huyện", "area": "Địa bàn", "commune": "Xã, phường"}
@@ -54,7 +54,8 @@ def layout(**given: Any) -> Piece:
 def pieces(view: MapView) -> dict[str, Any]:
     """All that follows the data."""
     rows, cases = [row for row in found(view) if row["org_unit"] != AREA], mapcases.cases(view)
-    told = {row["org_unit"]: _told(view, row) for row in rows}
+    words = dict(maps.classes(view.rule)) if view.rule.threshold is not None else {}
+    told = {row["org_unit"]: _told(view, row, words) for row in rows}
     grades = [maps.grade(row["numerator"], row["denominator"], view.rule) for row in rows]
     return {
         "head": _head(view, grades),
@@ -82,6 +83,7 @@ def pieces(view: MapView) -> dict[str, Any]:
 def draw(_live: Any, given: Any, seen: Any) -> tuple[Any, ...]:
     """Ask again, draw again what changed: the map itself stays."""
     shown = pieces(again(given))
+    steady()  # nothing on the map is finer than a minute
     new = marks(shown)
     return (*changed(shown, new, PARTS, seen), new)
 
@@ -284,10 +286,9 @@ def _figures(view: MapView, row: Row) -> tuple[str, str]:
     return shown[0], text.join([shown[1], phu])
 
 
-def _told(view: MapView, row: Row) -> list[str]:
+def _told(view: MapView, row: Row, words: dict[str, str]) -> list[str]:
     """The tooltip of an org unit: name, figure, counts, where it stands, since when known."""
     first, second = _figures(view, row)
     name = maps.grade(row["numerator"], row["denominator"], view.rule)
-    words = dict(maps.classes(view.rule)).get(name, "") if view.rule.threshold is not None else ""
     known = f"ghi nhận {text.minute(row['known_at'])}" if text.known(row["known_at"]) else ""
-    return [row["name"], text.join([first, second]), words, known]
+    return [row["name"], text.join([first, second]), words.get(name, ""), known]

@@ -38,7 +38,7 @@ class MapView:
     """What the address asks for, and what is known of it."""
 
     indicator: Row
-    target: Row
+    rule: Rule  # the reading in force of the plan's sentence; qualitative where it has none
     org_unit: str
     chosen: str  # the level in the address; empty: the one that the date suggests
     period: Period
@@ -61,11 +61,6 @@ class MapView:
     @property
     def level(self) -> str:
         return self.chosen or self.levels[0]
-
-    @property
-    def rule(self) -> Rule:
-        """The reading in force of the plan's sentence; qualitative where the plan has none."""
-        return parse_rule(self.target.get("reading_in_force") or "qualitative")
 
     @property
     def borders(self) -> tuple[Any, ...]:
@@ -136,7 +131,8 @@ def look(given: Mapping[str, Any]) -> MapView | None:
         return None  # the map shows one period
     target = next((row for row in rows(query.targets) if key in split(row["indicators"])), {})
     names = (wanted[name] for name in ("kind", "state", "days"))
-    view = MapView(known[key], target, uid, "", period, on, bool(wanted["on"]), *names)
+    rule = parse_rule(target.get("reading_in_force") or "qualitative")
+    view = MapView(known[key], rule, uid, "", period, on, bool(wanted["on"]), *names)
     level = wanted["level"]
     if level and level not in view.levels:
         return None

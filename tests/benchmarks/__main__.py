@@ -2,7 +2,7 @@
 
 ARGS="--store FOLDER"   keep the reference store there and take it when it is there already
 ARGS="--dossiers N"     another size of the reference store
-ARGS="--only W1,W6"     only these groups: read asof poll20 w6 postgres rest elements
+ARGS="--only W1,W6"     only these groups: read asof poll20 w6 postgres rest elements map
 """
 
 import argparse
@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import measure, polling, postgres, reading, reference, writing
+from tests.benchmarks import map, measure, polling, postgres, reading, reference, writing
 from tests.benchmarks.measure import Line, fact, say, show
 
-GROUPS = ("read", "asof", "elements", "poll20", "w6", "postgres", "rest")
+GROUPS = ("read", "asof", "elements", "poll20", "w6", "postgres", "rest", "map")
 
 
 def main() -> None:
@@ -57,6 +57,7 @@ def _groups(folder: Path, dossiers: int) -> dict[str, Callable[[], Iterator[Line
         "postgres": _postgresql,
         "elements": lambda: writing.elements(_fresh(scratch), times=12),
         "rest": lambda: polling.lines(_fresh(scratch), times=8),
+        "map": lambda: map.lines(_fresh(scratch), times=40),
     }
 
 

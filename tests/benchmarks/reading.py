@@ -70,7 +70,7 @@ def _the_wall(
     """One refresh: by the first screen that is told of a commit, and by the others."""
     declared = {one["output"]: one for one in orjson.loads(_plain(ours, "/_dash-dependencies"))}
     refresh = next(one for name, one in declared.items() if "wall-tiles.children" in name)
-    body = _body(refresh, {"live": {"version": 1, "topics": {}}, "wall-fit": {}})
+    body = callback_body(refresh, {"live": {"version": 1, "topics": {}}, "wall-fit": {}})
     drawn = _plain(ours, CALLBACK, body)
     tiles = drawn.count(b"data-target")
     months = "?months=1" if b"tile-trend" in drawn else ""
@@ -81,21 +81,22 @@ def _the_wall(
         lambda: floor.ask("/same/w2", body),
     )
 
-    def told() -> None:
-        """A commit, until the stream says so: screens ask then, not before."""
-        commit(store)
-        newest = store.version()
-        while orjson.loads(ours.ask("/events", None, EVENTS))["version"] < newest:
-            time.sleep(0.01)
-
     changes = (
-        ("màn đầu sau thay đổi", told, times // 4),
+        ("màn đầu sau thay đổi", partial(told, store, ours), times // 4),
         ("các màn tiếp theo", lambda: None, times),
     )
     for name, before, turns in changes:
         mine, sql, same = in_turn(*asked, times=turns, warm=10, before=before)
         yield Line(f"W2 tường, {name} / SQL trần", f"{tiles} ô, {size}", mine, sql, 2)
         yield Line(f"W2 tường, {name} / byte có sẵn", f"{tiles} ô, {size}", mine, same, 4)
+
+
+def told(store: KpiStore, client: Client) -> None:
+    """A commit, until the stream says so: screens ask then, not before."""
+    commit(store)
+    newest = store.version()
+    while orjson.loads(client.ask("/events", None, EVENTS))["version"] < newest:
+        time.sleep(0.01)
 
 
 def _first_load(ours: Client, floor: Client, answers: Path, times: int) -> Line:
@@ -106,7 +107,7 @@ def _first_load(ours: Client, floor: Client, answers: Path, times: int) -> Line:
     declared = orjson.loads(_plain(ours, "/_dash-dependencies"))
     route = next(one for one in declared if "_pages_content" in one["output"])
     place = {"pathname": "/wall", "search": ""}
-    body = _body(route, {}, place)
+    body = callback_body(route, {}, place)
     requests: list[tuple[str, bytes | None]] = [(path, None) for path in dict.fromkeys(paths)]
     requests.append((CALLBACK, body))
     for at, (path, sent) in enumerate(requests):
@@ -130,7 +131,7 @@ def _plain(client: Client, path: str, body: bytes | None = None) -> bytes:
     return client.ask(path, body, {"Accept-Encoding": "identity"})
 
 
-def _body(
+def callback_body(
     declared: dict[str, Any], values: dict[str, Any], place: dict[str, str] | None = None
 ) -> bytes:
     """The body that Dash's renderer sends for one callback."""
