@@ -47,13 +47,14 @@ INDEX = """<!DOCTYPE html>
     <body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
 </html>"""
 
+MAP = "/map"
 ENTRY = '<div id="react-entry-point"><p class="_dash-loading">Đang tải…</p></div>'
 
 
 def create_app(settings: Settings, store: Any = None) -> Dash:
     """The web: a guarded Flask server with the pages, the stream and the data addresses on it."""
     from dash import Dash
-    from flask import Flask, g
+    from flask import Flask, g, request
 
     from layouts import shell, state
     from layouts.web import api, cache, compress, geo, guard, health, live, problems, screens
@@ -62,7 +63,14 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
         def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]
             # in the head and waited for: a page must not be painted in the other theme first
             metas = parts["metas"] + f'<script src="{self.get_asset_url("theme.js")}"></script>'
-            return super().interpolate_index(**parts | {"app_entry": ENTRY, "metas": metas})
+            # a library that a page imports comes with every page: the map's only with the map
+            kept = [
+                script
+                for script in parts["scripts"].split("\n")
+                if "dash_leaflet" not in script or request.path == MAP
+            ]
+            parts |= {"app_entry": ENTRY, "metas": metas, "scripts": "\n".join(kept)}
+            return super().interpolate_index(**parts)
 
     store = store or open_store(settings, migrate=False)
     server = Flask("layouts", static_folder=None)

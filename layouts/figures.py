@@ -131,8 +131,11 @@ def _target(
             "opacity": 0.5,
         })
         notes.append(
-            _note(mark, 1, f"chốt {text.day(closes)}", yref="paper", xanchor="left", yanchor="top")
-        )
+            _note(
+                mark, 1, f"chốt {text.day(closes)}",
+                yref="paper", xanchor="right", yanchor="top", xshift=-5,
+            )
+        )  # fmt: skip
     return shapes, notes
 
 

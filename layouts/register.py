@@ -134,22 +134,27 @@ def register(found: list[Line], shown: Pieces) -> Piece:
     )
 
 
+def _said(column: str) -> dict[str, str]:
+    """A cell's class, and its heading for a phone, where rows become cards."""
+    return {"className": column, "data-label": next(word for word, c in HEAD if c == column)}
+
+
 def _row(line: Line, shown: Pieces, *, first: bool) -> Piece:
     name = html.Td(_name(line), className="c-name first" if first else "c-name")
     if line.status == "no_source":
         middle = [html.Td(without_source(line), className="c-outcome c-without", colSpan=3)]
     else:
         middle = [
-            slot("register", f"{line.id}:{part}", shown, html.Td, className=f"c-{part}")
+            slot("register", f"{line.id}:{part}", shown, html.Td, **_said(f"c-{part}"))
             for part in ("outcome", "bar", "live")
         ]
     return html.Tr(
         [
             name,
-            html.Td(_level(line), className="c-level"),
+            html.Td(_level(line), **_said("c-level")),
             *middle,
-            html.Td(_days(line), className="c-day"),
-            html.Td(line.owner or text.NONE, className="c-owner"),
+            html.Td(_days(line), **_said("c-day")),
+            html.Td(line.owner or text.NONE, **_said("c-owner")),
         ],
         id={"slot": "register-row", "key": line.id},
         className=shown[f"{line.id}:class"],

@@ -96,6 +96,7 @@ def contexts(chromium: Any) -> Iterator[Callable[[tuple[int, int]], Any]]:
                 viewport={"width": size[0], "height": size[1]},
                 timezone_id=ELSEWHERE,
                 locale="en-US",
+                color_scheme="dark",
                 accept_downloads=True,
             )
             made[size].set_default_timeout(30_000)
