@@ -60,14 +60,15 @@ def miscounted(store: KpiStore, most: int = 200) -> list[str]:
         for statement in observe_sql(store.catalogue):
             connection.exec_driver_sql(statement)
         found = connection.exec_driver_sql(
-            "SELECT t.element, t.org_unit, t.day, t.value, o.value FROM t_obs t"
+            "SELECT t.element, t.org_unit, t.day, COALESCE(t.value, 0), COALESCE(o.value, 0)"
+            " FROM t_obs t"
             " LEFT JOIN observation o ON o.element = t.element AND o.org_unit = t.org_unit"
             f" AND o.day = t.day AND o.superseded_at = {FAR}"
             " WHERE COALESCE(t.value, 0) <> COALESCE(o.value, 0) ORDER BY 1, 2, 3"
         ).all()
         transaction.rollback()
     return [
-        f"{e} {unit} ngày {day}: đếm {now}, đang ghi {kept}" for e, unit, day, now, kept in found
+        f"{e} {unit} ngày {day}: đếm {n:g}, đang ghi {kept:g}" for e, unit, day, n, kept in found
     ]
 
 

@@ -218,8 +218,12 @@ def open_store(
             upgrade(store.writer)
             store.publish()
         except DBAPIError as error:
+            store.close()
             name = sa.make_url(url).render_as_string(hide_password=True)
             raise IocError(f"không mở được kho số liệu {name}: {_why(error)}") from error
+        except IocError:
+            store.close()
+            raise
     return store
 
 
