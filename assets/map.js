@@ -48,7 +48,7 @@ window.ioc = window.ioc || {};
     });
   }
   function told(context, id) {
-    return (context.hideout && context.hideout.units && context.hideout.units[id]) || ['none'];
+    return (context.hideout && context.hideout.units && context.hideout.units[id]) || ['out'];
   }
   function style(context, id, kind) {
     var grade = told(context, id)[0];

@@ -48,6 +48,7 @@ def layout(**given: Any) -> Piece:
             className="map-columns",
         ),
         active="/map",
+        crumbs=_crumbs(view),
     )
 
 
@@ -96,24 +97,26 @@ def _canvas(view: MapView, shown: dict[str, Any]) -> Piece:
     carrying, outline = layers.get(view.level), None
     if carrying is None or view.level == "commune":
         outline = layers.get("district") or layers.get("area")
-    units = desk().orgunits.population(view.level, view.on)
-    drawn = carrying or maps.circles(units)
-    lost = [] if carrying else [unit for unit in units if unit.lat is None or unit.lon is None]
-    shown_layers = [layer for layer in (carrying, outline) if layer]
-    badge = any(layer.schematic for layer in shown_layers)
+    population = desk().orgunits.population(view.level, view.on)
+    units = [unit for unit in population if unit.uid in shown["hideout"]["units"]]
+    drawn = [layer for layer in (carrying, outline) if layer]
+    lost = len(units) - maps.placed(units, carrying, desk().store)
     return html.Div(
         [
             maps.canvas(
-                drawn,
+                carrying or maps.circles(units),
                 outline,
                 shown["hideout"],
                 shown["cases"],
                 label=f"Bản đồ {view.indicator['short']}; cùng số liệu ở danh sách bên cạnh",
+                bounds=maps.BOUNDS if view.org_unit == AREA else maps.around(units),
                 tiles=desk().settings.tile_url or "",
             ),
-            html.P("Sơ đồ, không phải ranh giới pháp lý", className="map-badge") if badge else None,
+            html.P("Sơ đồ, không phải ranh giới pháp lý", className="map-badge")
+            if any(layer.schematic for layer in drawn)
+            else None,
             html.P(
-                text.join([maps.boundaries(shown_layers, view.on), _unplaced(len(lost))], " "),
+                text.join([maps.boundaries(drawn, view.on), _unplaced(lost)], " "),
                 className="map-note",
             ),
         ],
@@ -126,6 +129,14 @@ def _unplaced(count: int) -> str:
 
 
 # ── what is asked ──────────────────────────────────────────────────────────────────────────
+
+
+def _crumbs(view: MapView) -> list[Piece] | None:
+    """Back from a part of the territory to all of it."""
+    if view.org_unit == AREA:
+        return None
+    here = desk().orgunits[view.org_unit].name
+    return shell.crumb(("Bản đồ", view.address(org_unit="")), (here, ""))
 
 
 def _title(view: MapView) -> Piece:

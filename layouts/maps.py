@@ -12,12 +12,14 @@ from datetime import date
 from fractions import Fraction
 from html import escape
 from typing import Any
+from urllib.parse import urlsplit
 
 import dash_leaflet as dl
 from dash import html
 
 from ioc.model import OrgUnit
 from ioc.rule import Rule, exact, satisfies
+from kpi import query
 from kpi.query import Layer
 from layouts import text
 from layouts.components import Piece
@@ -26,6 +28,7 @@ from layouts.lines import Row
 NEAR, FAR = 5, 20
 NONE = "none"
 BOUNDS = [[16.98, 105.55], [18.11, 107.05]]
+MARGIN = 0.1  # degrees around a part of the territory
 ROOMY = 60  # circles on one map; more are drawn smaller
 REFORM = date(2025, 7, 1)
 
@@ -87,6 +90,26 @@ def hideout(rows: Iterable[Row], told: dict[str, list[str]], rule: Rule) -> dict
     }
 
 
+def placed(units: Sequence[OrgUnit], carrying: Layer | None, store: Any) -> int:
+    """How many of the org units the map can draw: by the polygons of a layer, or by a position."""
+    if carrying is None:
+        return len(circles(units)["features"])
+    drawn = query.features(store, carrying.id)
+    return sum(f'"id":"{unit.uid}"'.encode() in drawn for unit in units)
+
+
+def around(units: Sequence[OrgUnit]) -> list[list[float]]:
+    """The stretch of land that holds these org units."""
+    points = [point["geometry"]["coordinates"] for point in circles(units)["features"]]
+    if not points:
+        return BOUNDS
+    east, north = zip(*points, strict=True)
+    return [
+        [min(north) - MARGIN, min(east) - MARGIN],
+        [max(north) + MARGIN, max(east) + MARGIN],
+    ]
+
+
 def circles(units: Sequence[OrgUnit]) -> dict[str, Any]:
     """Org units as points where they are; those without a position are left out."""
     placed = [unit for unit in units if unit.lat is not None and unit.lon is not None]
@@ -117,6 +140,7 @@ def canvas(
     cases: dict[str, Any],
     *,
     label: str,
+    bounds: list[list[float]],
     tiles: str = "",
 ) -> Piece:
     """The map: outlines, then the org units that carry the figures, then the cases."""
@@ -145,14 +169,14 @@ def canvas(
             clusterToLayer=_js("cluster"),
             onEachFeature=_js("case"),
         ),
-        dl.AttributionControl(prefix=credit(drawn), position="bottomright"),
+        dl.AttributionControl(prefix=credit(drawn, tiles), position="bottomright"),
     ]
     return html.Div(
         dl.Map(
             [layer for layer in layers if layer is not None],
             id="map-map",
             className="map-canvas",
-            bounds=BOUNDS,
+            bounds=bounds,
             preferCanvas=False,
             attributionControl=False,
             zoomSnap=0.25,
@@ -178,10 +202,11 @@ def _under(layer: Layer) -> Piece:
     return dl.Pane(drawn, name="map-outlines", style={"zIndex": 350})
 
 
-def credit(layers: Iterable[Layer]) -> str:
-    """Who made the outlines and under which licence they are shown, as html."""
+def credit(layers: Iterable[Layer], tiles: str = "") -> str:
+    """Who made the outlines, under which licence they are shown, and whose tiles, as html."""
     made = dict.fromkeys(text.join([layer.source, layer.licence], ", ") for layer in layers)
-    return escape(text.join(made))
+    whose = f"nền: {urlsplit(tiles).netloc}" if tiles else ""
+    return escape(text.join([*made, whose]))
 
 
 def boundaries(drawn: Iterable[Layer], on: date) -> str:

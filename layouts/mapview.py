@@ -13,7 +13,7 @@ from ioc.period import Period
 from ioc.rule import Rule, parse_rule
 from kpi import query
 from layouts.lines import AREA, Row, indicators, split
-from layouts.state import desk, link, rows, today
+from layouts.state import FILTERS, desk, link, rows, today
 
 FIRST = "I02b"  # what every commune has: where the map opens
 STEPS = ("month", "quarter", "year")
@@ -116,6 +116,8 @@ def opening() -> Period:
 def look(given: Mapping[str, Any]) -> MapView | None:
     """The view of an address; None when it names something that we do not have."""
     wanted = {name: str(given.get(name) or "") for name in NAMES}
+    if any(given.get(name) for name in FILTERS if name not in NAMES):
+        return None  # a filter that is ignored would give a right-looking wrong map
     known, key = indicators(), wanted["indicator"] or FIRST
     uid = wanted["org_unit"] or AREA
     try:

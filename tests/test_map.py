@@ -1,17 +1,23 @@
 """The map: classes that keep their meaning, boundaries of the date, layers with a hash."""
 
 import gzip
+from datetime import date
+from hashlib import sha256
 from itertools import combinations, pairwise
 from math import dist
 from typing import Any
 
 import orjson
 import pytest
+import sqlalchemy as sa
 from dash import no_update
 
+import app as program
 from ioc.model import Record
+from ioc.period import day_number
 from ioc.rule import Rule, parse_rule
-from kpi import health, query
+from ioc.settings import Settings
+from kpi import health, query, schema
 from layouts import map as page
 from layouts import mapcases, maps, theme
 from layouts.mapview import look
@@ -171,6 +177,43 @@ def test_communes_of_former_times_are_circles_and_those_without_a_place_are_coun
     assert (f"{lost} đơn vị chưa có vị trí" in words(found)) == (lost > 0)
 
 
+def test_a_part_of_the_territory_shows_its_own_org_units_only(reader):
+    found = reader.see(page.layout, org_unit="area-450")
+    shown = one(found, id="map-units")
+    inside = {point["id"] for point in shown.data["features"]}
+    assert 1 < len(inside) < 10 and inside == set(shown.hideout["units"])
+    assert one(found, id="map-map").bounds != maps.BOUNDS
+    assert having(found, href="/map")[0].children == "Bản đồ"
+
+
+def test_imported_communes_are_drawn_as_areas_and_the_missing_ones_are_counted(reader):
+    """Real boundaries take the place of the circles; the badge then speaks of the outline only."""
+    feature = {
+        "type": "Feature", "id": "commune-18880-2025-07-01",
+        "properties": {"uid": "commune-18880-2025-07-01", "code": "18880", "name": "x"},
+        "geometry": {"type": "Point", "coordinates": [106.5, 17.4]},
+    }  # fmt: skip
+    drawn = orjson.dumps({"type": "FeatureCollection", "features": [feature]}).decode()
+    with reader.world.store.write() as connection:
+        connection.execute(
+            sa.insert(schema.map_layer).values(
+                layer="xa-2025", level="commune", name="Ranh giới xã", source="Sở NN&MT",
+                valid_from=day_number(date(2025, 7, 1)), valid_to=None, licence="nội bộ",
+                imported_at=1, hash=sha256(drawn.encode()).hexdigest(), features=drawn,
+            )
+        )  # fmt: skip
+    try:
+        found = reader.see(page.layout, to="2026")
+        assert "/geo/xa-2025.json?h=" in one(found, id="map-units").url
+        note = words(having(found, className="map-note"))
+        assert "Ranh giới xã từ 01/07/2025" in note and "40 đơn vị chưa có vị trí" in note
+        assert any("Sở NN&amp;MT" in str(getattr(p, "prefix", "")) for p in found)
+        assert one(reader.see(page.layout, to="2025-06", level="commune"), id="map-units").data
+    finally:
+        with reader.world.store.write() as connection:
+            connection.execute(sa.delete(schema.map_layer))
+
+
 def test_areas_are_drawn_on_every_date(reader):
     for to in ("2025-06", "2026"):
         found = one(reader.see(page.layout, to=to, level="area"), id="map-units")
@@ -182,7 +225,7 @@ def test_areas_are_drawn_on_every_date(reader):
     "given",
     [{"to": "2025-13"}, {"on": "hôm qua"}, {"indicator": "I99"}, {"org_unit": "x"},
      {"level": "district", "to": "2026"}, {"grain": "ytd"}, {"days": "8"},
-     {"from": "2024", "to": "2025"}],
+     {"from": "2024", "to": "2025"}, {"as_of": "2025-01-01"}, {"frame": "then"}],
 )  # fmt: skip
 def test_a_filter_that_the_map_cannot_mean_is_refused_not_ignored(reader, given):
     with reader.request():
@@ -250,7 +293,7 @@ def report(key: str, opened: str, due: str, **more: Any) -> Record:
 
 @pytest.fixture
 def reported(reader: Reader) -> Reader:
-    """One report is overdue, one in time, one has a result, one was turned down, one has no place."""
+    """Reports: overdue, in time, with a result, turned down, and one without a place."""
     health.publish_sources(reader.world.store, [*SOURCES, REPORTS])
     done = at(f"{DAY} 10:00")
     nowhere = report("e", f"{DAY} 08:00", "2027-01-01 08:00", state="received")
@@ -360,8 +403,18 @@ def test_an_unknown_layer_is_a_problem_in_vietnamese(reader):
         assert "lớp bản đồ" in answer.json["detail"].lower()
 
 
-def test_tiles_come_from_nowhere_unless_a_deployment_names_a_place(reader):
+def test_tiles_come_from_nowhere_unless_a_deployment_names_a_place(reader, tmp_path):
     policy = reader.app.server.test_client().get("/healthz", base_url=HERE).headers
     assert "img-src 'self' data: blob:;" in policy["Content-Security-Policy"]
     assert guard.tiles("https://{s}.tiles.example/{z}/{x}/{y}.png") == " https://*.tiles.example"
     assert guard.tiles("") == ""
+    assert not [p for p in reader.see(page.layout) if type(p).__name__ == "TileLayer"]
+    address = "https://tiles.example/{z}/{x}/{y}.png"
+    settings = Settings(
+        data=tmp_path, database_url=reader.world.store.url, tile_url=address
+    )  # fmt: skip
+    reader.app = program.create_app(settings, reader.world.store)
+    (tiles,) = (p for p in reader.see(page.layout) if type(p).__name__ == "TileLayer")
+    assert tiles.url == address
+    answer = reader.app.server.test_client().get("/healthz", base_url=HERE)
+    assert "blob: https://tiles.example;" in answer.headers["Content-Security-Policy"]
