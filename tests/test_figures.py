@@ -2,6 +2,7 @@
 
 import json
 from datetime import date
+from pathlib import Path
 
 from dash import dcc
 
@@ -115,3 +116,13 @@ def test_a_bar_never_leaves_its_track():
     empty = components.bullet(NAN, 80)
     assert "is-empty" in empty.className
     assert len(empty.children) == 1
+
+
+def test_every_chart_has_its_twin_and_there_is_no_other_way_to_draw_one():
+    pieces = list(walk(components.graph("a", drawn(), ["bảng"], label="x")))
+    twin = next(p for p in pieces if getattr(p, "id", None) == "a-table")
+    assert twin.children == ["bảng"]
+    folder = Path(components.__file__).parent
+    assert [p.name for p in folder.rglob("*.py") if "dcc.Graph(" in p.read_text()] == [
+        "components.py"
+    ]
