@@ -11,7 +11,8 @@ from ioc.model import OrgUnit
 from ioc.period import Period
 from kpi import query
 from layouts.lines import AREA, Line, Part, Row, closed, combine, indicators, split, unsure
-from layouts.state import ask, desk, link, today
+from layouts.state import ask, desk, link, rows, today
+from layouts.text import known
 
 LEVELS = ("area", "department", "commune", "district")
 DISTRICTS_END = date(2025, 6, 30)
@@ -73,6 +74,7 @@ class View:
     line: Line | None
     part: Part | None
     span: Span
+    latest: Row  # of an indicator that the plan gives no target
 
     @property
     def unit(self) -> OrgUnit:
@@ -80,7 +82,7 @@ class View:
 
     @property
     def row(self) -> Row:
-        return self.part.row if self.part else {}
+        return self.part.row if self.part else self.latest
 
     @property
     def borders(self) -> tuple[Any, ...]:
@@ -116,21 +118,42 @@ def look(
 
     ``span_``: grain, first and last period of the history.
     """
-    known = indicators()
+    catalogue = indicators()
     uid = org_unit or AREA
-    if key not in known or uid not in desk().orgunits:
+    if key not in catalogue or uid not in desk().orgunits:
         return None
     targets = ask(query.targets).to_dict("records")
     line = part = None
+    latest: Row = {}
     name = next((row["target"] for row in targets if key in split(row["indicators"])), None)
     if name:
-        rows = ask(query.standings, targets=[name], org_units=[uid]).to_dict("records")
-        found = combine(targets, rows, known, on=today())
-        line = next(line for line in found if line.id == name)
+        found = ask(query.standings, targets=[name], org_units=[uid]).to_dict("records")
+        every = combine(targets, found, catalogue, on=today())
+        line = next(line for line in every if line.id == name)
         part = next(p for p in line.parts if p.indicator == key)
+    elif catalogue[key]["source"]:
+        latest = _latest(catalogue[key], uid)
     chosen = level if level in LEVELS else LEVELS[0]
     ended = bool(part and closed(part.row)) and figure != "live"
-    return View(key, uid, chosen, ended, known[key], line, part, span(*span_))
+    return View(key, uid, chosen, ended, catalogue[key], line, part, span(*span_), latest)
+
+
+def _latest(indicator: Row, org_unit: str) -> Row:
+    """The newest month with a figure within a year, with the clocks of its source."""
+    last = Period.of("month", today())
+    asked = {"indicators": [indicator["indicator"]], "org_units": [org_unit]}
+    months = rows(query.values, **asked, first=last.previous(12), last=last)
+    found = [month for month in months if known(month["value"])]
+    sources = {one["source"]: one for one in rows(query.sources)}
+    source = sources.get(indicator["source"])
+    if not found or not source:
+        return {}
+    ends, covered = Period.parse(found[-1]["period"]).ends_at, source["covered_until"]
+    return found[-1] | {
+        "data_as_of": min(ends, covered) if known(covered) else None,
+        "polled_at": source["last_good_at"],
+        "freshness": source["freshness"],
+    }
 
 
 def again(given: Any) -> View:

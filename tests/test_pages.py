@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +29,18 @@ from layouts import (
     wall,
 )
 from layouts.wall import plan
-from tests.worlds import DOSSIERS, MEETINGS, STAFF, SYSTEMS, TRANSFORMATION, World, at, dossiers
+from tests.worlds import (
+    DOSSIERS,
+    MEETINGS,
+    SOURCES,
+    STAFF,
+    SYSTEMS,
+    TRANSFORMATION,
+    World,
+    at,
+    dossiers,
+    source,
+)
 from tests.worlds import share as declared
 
 pytest_plugins = ["tests.worlds"]
@@ -119,8 +131,8 @@ def reader(sqlite_world: World, tmp_path: Any) -> Reader:
         )
     world.poll(STAFF, declared("staff_with_computer staff_professional", "SYT", "2026-10", 95, 100))
     world.forward(seconds=30)
-    for source in (DOSSIERS, MEETINGS, SYSTEMS, TRANSFORMATION, STAFF):
-        world.poll(source)
+    for system in (DOSSIERS, MEETINGS, SYSTEMS, TRANSFORMATION, STAFF):
+        world.poll(system)
     return Reader(world, tmp_path)
 
 
@@ -312,6 +324,27 @@ def test_an_address_that_names_nothing_is_answered_with_a_page(reader, name):
     assert "Không có trang này" in reader.read(indicator.layout, key="I02b", org_unit="area-999")
     assert "Không có trang này" in reader.read(sources.layout, source="nowhere")
     assert "Không có trang này" in reader.read(org_unit.layout, uid=name)
+
+
+def test_an_indicator_without_a_target_shows_its_newest_month_with_its_clocks(reader):
+    reports = source("field_reports", record="field_report")
+    world = reader.world
+    health.publish_sources(world.store, [*SOURCES, reports])
+    answered = [
+        replace(item, kind="field_report", state="resolved", due_at=item.closed_at, key=f"pa-{i}")
+        for i, item in enumerate(dossiers("450", "2025-05-05", 4, 0))
+    ]
+    world.poll(reports, answered)
+    shown = reader.read(indicator.layout, key="I10.1a")
+    assert "Chưa có số liệu." in shown  # May 2025 is older than a year
+    recent = [
+        replace(item, kind="field_report", state="resolved", due_at=item.closed_at, key=f"m-{i}")
+        for i, item in enumerate(dossiers("VPUB", "2026-11-03", 5, 0))
+    ]
+    world.poll(reports, recent)
+    shown = reader.read(indicator.layout, key="I10.1a")
+    assert "Hiện nay · tháng 11/2026" in shown and "5/5" in shown
+    assert "Thu lúc" in shown
 
 
 def test_a_month_without_a_report_is_a_gap_and_its_row_says_why(reader):
