@@ -111,9 +111,9 @@ def test_turns_that_nobody_polled_are_one_catch_up_that_says_how_many(
     sqlite_store: KpiStore, settings: Any, caplog: Any
 ) -> None:
     with Chaos(serve(GOOD)) as server:
-        source = source_at(server, "mot", every="1h")
+        source = source_at(server, "mot", every="1d")
         health.publish_sources(sqlite_store, [source])
-        poll(sqlite_store, source, settings, slot=datetime.now(UTC) - timedelta(hours=50))
+        poll(sqlite_store, source, settings, slot=datetime.now(UTC) - timedelta(days=50))
         caplog.set_level(logging.WARNING)
         with Scheduled(sqlite_store, [source], settings) as scheduled:
             scheduled.wait(lambda c: c["mot"] >= 1)
@@ -164,7 +164,7 @@ def test_a_kind_that_hangs_is_given_up_and_stops_neither_others_nor_the_end(
 ) -> None:
     with Chaos(serve(GOOD)) as server:
         stuck = source_at(
-            server, "treo_mai", kind="rest_hung", options=Lined({"poll_deadline": 0.3})
+            server, "treo_mai", kind="rest_hung", options=Lined({"poll_deadline": 1.5})
         )
         sources = [stuck, source_at(server, "tot")]
         with Scheduled(sqlite_store, sources, settings) as scheduled:
@@ -175,7 +175,8 @@ def test_a_kind_that_hangs_is_given_up_and_stops_neither_others_nor_the_end(
             assert ahead.living("treo_mai") == HUNG, "threads do not pile up"
             assert scheduled.end() < 10
     found = [row for row in run_rows(sqlite_store) if row["source"] == "treo_mai"]
-    assert [row["outcome"] for row in found] == ["partial"] * HUNG + ["skipped"]
+    outcomes = [row["outcome"] for row in found]
+    assert outcomes[HUNG:] == ["skipped"] and set(outcomes[:HUNG]) <= {"partial", "timeout"}
     assert "treo" in found[0]["note"] and "treo" in found[-1]["note"]
     hanging.set()
     until = time.monotonic() + 30
