@@ -16,7 +16,7 @@ from ioc.principal import Principal
 from kpi import judging, series
 from kpi.answer import Answer, Snapshot
 from kpi.casefile import CaseFile, Counted, Version, case_file
-from kpi.cases import records
+from kpi.cases import ENDED, place, records
 from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
@@ -29,6 +29,7 @@ from kpi.store import KpiStore
 from kpi.validation import RULES
 
 __all__ = [
+    "ENDED",
     "ROOT",
     "RULES",
     "STEPS",
@@ -47,6 +48,7 @@ __all__ = [
     "leads",
     "lineage",
     "org_units",
+    "place",
     "records",
     "rejections",
     "runs",

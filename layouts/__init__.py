@@ -19,6 +19,10 @@ PAGES = (
     Page("/org-unit/<uid>", "layouts.org_unit", "Đơn vị"),
     Page("/search", "layouts.search", "Tìm"),
     Page("/map", "layouts.map", "Bản đồ", "Bản đồ"),
+    Page("/records", "layouts.records", "Hồ sơ, phản ánh"),
+    Page("/record/<source>/<key>", "layouts.record", "Bản ghi"),
+    Page("/lineage", "layouts.lineage", "Nguồn gốc của con số"),
+    Page("/definitions", "layouts.definitions", "Định nghĩa chỉ tiêu", "Định nghĩa"),
     Page("/sources", "layouts.sources", "Nguồn dữ liệu", "Nguồn dữ liệu"),
     Page("/sources/<source>", "layouts.sources", "Nguồn dữ liệu"),
 )

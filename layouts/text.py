@@ -344,3 +344,36 @@ FIELDS = {  # of a record or a reading
     "lat": "vĩ độ",
     "lon": "kinh độ",
 }
+RECORD_KINDS = {"dossier": "Hồ sơ thủ tục hành chính", "field_report": "Phản ánh hiện trường"}
+CODES = {  # what a coded field of a record holds, by field
+    "state": {
+        "received": "Đã tiếp nhận",
+        "processing": "Đang giải quyết",
+        "dispatched": "Đã chuyển xử lý",
+        "in_progress": "Đang xử lý",
+        "resolved": "Đã có kết quả",
+        "withdrawn": "Đã rút",
+        "rejected": "Từ chối",
+    },
+    "channel": {
+        "full": "Toàn trình",
+        "partial": "Một phần",
+        "direct": "Trực tiếp",
+        "app": "Ứng dụng",
+        "web": "Cổng thông tin",
+        "hotline": "Tổng đài",
+    },
+    "result": {
+        "electronic": "Bản điện tử",
+        "paper": "Bản giấy",
+        "satisfied": "Hài lòng",
+        "accepted": "Chấp nhận",
+        "dissatisfied": "Không hài lòng",
+    },
+    "kind": RECORD_KINDS,
+}
+
+
+def code(field: str, value: Any) -> str:
+    """The words of a coded field; a code that we have no words for stays as it is."""
+    return CODES.get(field, {}).get(value, str(value)) if known(value) else NONE

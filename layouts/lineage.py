@@ -1,0 +1,299 @@
+"""Where a figure comes from: its formula, its sums, the polls behind it, the records counted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from dash import Input, Output, State, dcc, html
+
+from ioc.errors import IocError
+from ioc.period import Period
+from kpi import query
+from layouts import components, places, records, shell, text, theme
+from layouts.components import Piece
+from layouts.lines import AREA, Row, indicators
+from layouts.slots import changed, marks, memory
+from layouts.state import callback, desk, link, now, rows, today
+from layouts.web.filters import read
+from layouts.web.problems import Problem
+
+PARTS = ("body",)
+DAILY = ("observation", "reading")
+NEWEST = 20
+
+
+def layout(**given: Any) -> Piece:
+    """The way down from one figure; ``to`` is its period."""
+    asked = {name: str(given.get(name) or "") for name in ("indicator", "org_unit", "from", "to")}
+    shown = pieces(asked)
+    known = indicators().get(asked["indicator"])
+    name = known["short"] if known else "Chỉ số"
+    unit = asked["org_unit"] if asked["org_unit"] in desk().orgunits else AREA
+    page = link(f"/indicator/{asked['indicator']}", org_unit="" if unit == AREA else unit)
+    return shell.desk_page(
+        dcc.Store(id="lineage-asked", data=asked),
+        memory("lineage", shown),
+        html.Div(shown["body"], id="lineage-body", className="stack"),
+        crumbs=shell.crumb(("Chỉ tiêu", "/"), (name, page), ("Nguồn gốc của con số", "")),
+    )
+
+
+@callback(
+    Output("lineage-body", "children"),
+    Output("lineage-seen", "data"),
+    Input("live", "data"),
+    State("lineage-asked", "data"),
+    State("lineage-seen", "data"),
+    prevent_initial_call=True,
+)
+def draw(_live: Any, asked: Any, seen: Any) -> tuple[Any, ...]:
+    """Ask again, draw again what changed."""
+    shown = pieces(asked if isinstance(asked, dict) else {})
+    new = marks(shown)
+    return (*changed(shown, new, PARTS, seen), new)
+
+
+def pieces(asked: dict[str, str]) -> dict[str, Any]:
+    """All that follows the data."""
+    try:
+        return {"body": _body(asked)}
+    except (Problem, IocError) as problem:
+        said = problem.detail if isinstance(problem, Problem) else str(problem)
+        return {"body": html.Section(
+            [html.H1("Không có con số này"), html.P(said),
+             dcc.Link("Về danh sách chỉ tiêu", href="/", className="button")],
+            className="absent",
+        )}  # fmt: skip
+
+
+def _body(asked: dict[str, str]) -> list[Piece]:
+    given = {name: value for name, value in asked.items() if value}
+    given.setdefault("to", Period.of("month", today()).text)
+    given.setdefault("from", given["to"])
+    given.setdefault("org_unit", AREA)
+    meant = read("lineage", given, desk().store, now()).arguments
+    key, uid = (meant["indicators"] or [""])[0], meant["org_units"][0]
+    deepest = _deepest(uid, meant["last"])
+    found = rows(query.lineage, **meant, step=deepest)
+    tops = [row for row in found if row["step"] == "rollup" and not row["parent"]]
+    window = _window(given)
+    return [
+        html.Div([
+            html.H1("Từ đâu ra con số này"),
+            html.P(
+                [dcc.Link(indicators()[key]["name"], href=link(f"/indicator/{key}", org_unit=uid)),
+                 f" · {desk().orgunits[uid].name} · {window}"],
+                className="lede",
+            ),
+        ]),
+        _formula(key, tops, found),
+        _inputs(key, uid, found, meant["last"], note=_files(given, deepest, len(found))),
+        _polls(key),
+        _versions(key, found) or _records(key, uid, meant["first"], meant["last"]),
+    ]  # fmt: skip
+
+
+def _window(given: dict[str, str]) -> str:
+    first, last = text.period(given["from"]), text.period(given["to"])
+    return last if first == last else f"từ {first} đến {last}"
+
+
+def _deepest(uid: str, period: Period) -> str:
+    """One more step down than the figure itself: the page never opens a whole province."""
+    if period.grain == "day":
+        return "record_version" if desk().orgunits.is_leaf(uid) else "observation"
+    return "observation" if desk().orgunits.is_leaf(uid) and period.grain == "month" else "rollup"
+
+
+def _files(given: dict[str, str], step: str, count: int) -> Piece:
+    asked = {f"{k}_" if k == "from" else k: v for k, v in given.items()}
+    return components.downloads("/api/v1/lineage", link, count, **asked, step=step)
+
+
+# ── formula and inputs ─────────────────────────────────────────────────────────────────────
+
+
+def _formula(key: str, tops: list[Row], found: list[Row]) -> Piece:
+    row, elements = indicators()[key], desk().store.catalogue.elements
+    if not row["source"]:
+        return html.Section(
+            [components.status("no_source"), html.P("Chưa hệ thống nào gửi số liệu.")],
+            className="absent",
+        )
+    first = tops or [row for row in found if row["step"] in DAILY]
+    total = {e: sum(r["value"] for r in first if r["element"] == e) for e in
+             (row["numerator"], row["denominator"])}  # fmt: skip
+    over, under = total[row["numerator"]], total[row["denominator"]]
+    value = (
+        text.percent(over, under, factor=row["factor"])
+        if row["unit"] == "%"
+        else text.number(row["factor"] * over / under, 1)
+        if under
+        else text.NONE
+    )
+    return components.card(
+        "Công thức",
+        html.Div(
+            [
+                html.Span(value, className="figure lineage-value"),
+                html.Span("=", className="under"),
+                html.Span(
+                    [
+                        html.Span(f"{text.number(over)} {elements[row['numerator']].name}"),
+                        html.Span(f"{text.number(under)} {elements[row['denominator']].name}"),
+                    ],
+                    className="formula",
+                ),
+                html.Span(f"× {text.plain(row['factor'])}", className="under"),
+            ],
+            className="lineage-formula",
+        ),
+        note=html.Span([
+            "Mã định nghĩa ",
+            dcc.Link(row["definition_version"], href=f"/definitions#{key}"),
+        ]),
+    )
+
+
+def _inputs(key: str, uid: str, found: list[Row], period: Period, note: Piece) -> Piece:
+    """The parts that add up to the figure, each the way to its own parts."""
+    row = indicators()[key]
+    tops = {part["id"] for part in found if part["step"] == "rollup" and not part["parent"]}
+    several = len({part["period"] for part in found if part["id"] in tops}) > 1
+    parts: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
+    for part in found:
+        below = part["id"] in tops if several else part["parent"] in (tops or ("",))
+        place = part["org_unit"], part["period"]
+        if below and part["step"] in ("rollup", *DAILY) and place != (uid, period.text):
+            parts[place][part["element"]] = part
+    if not parts:
+        return None
+
+    def order(one: tuple[tuple[str, str], Any]) -> tuple[Any, str]:
+        (unit, when), _ = one
+        return places.alphabetical(desk().orgunits[unit].name), when
+
+    def further(unit: str, when: str) -> Piece:
+        return dcc.Link("xem tiếp", href=link("/lineage", indicator=key, org_unit=unit, to=when))
+
+    def cell(sides: dict[str, Row], side: str) -> str:
+        silent = 0 if desk().store.catalogue.elements[row[side]].silence == "zero" else None
+        return text.number(sides.get(row[side], {}).get("value", silent))
+
+    return components.card(
+        "Cộng từ",
+        components.table(
+            ["Đơn vị", "Kỳ", ("Tử số", "num"), ("Mẫu số", "num"), "Biết từ", ""],
+            [
+                (
+                    records.unit(unit),
+                    text.period(when),
+                    cell(sides, "numerator"),
+                    cell(sides, "denominator"),
+                    text.minute(max(part["known_at"] for part in sides.values())),
+                    further(unit, when),
+                )
+                for (unit, when), sides in sorted(parts.items(), key=order)
+            ],
+            class_name="lineage-parts",
+        ),
+        note=note,
+    )  # fmt: skip
+
+
+def _polls(key: str) -> Piece:
+    """The polls that brought what stands behind the figure."""
+    source = indicators()[key]["source"]
+    if not source:
+        return None
+    found = rows(query.runs, sources=[source], limit=5)
+    return components.card(
+        "Lượt đọc nguồn",
+        components.table(
+            ["Lượt", "Bắt đầu", "Kết quả", ("Lượt gọi", "num"), ("Byte", "num"), "Mã băm trả lời"],
+            [
+                (
+                    dcc.Link(str(int(run["run"])), href=f"/sources/{source}"),
+                    text.minute(run["started_at"]),
+                    theme.outcome(run["outcome"] or "").word,
+                    text.number(run["calls"]),
+                    text.number(run["bytes"]),
+                    html.Code(run["response_hash"][:16] or text.NONE, title=run["response_hash"]),
+                )
+                for run in found
+            ],
+        ),
+        note=dcc.Link("Nguồn và mọi lượt đọc", href=f"/sources/{source}"),
+    )
+
+
+def _versions(key: str, found: list[Row]) -> Piece:
+    """The versions of the records that were counted, each with its content hash."""
+    row = indicators()[key]
+    counted: dict[str, dict[str, Row]] = defaultdict(dict)
+    for one in found:
+        if one["step"] == "record_version":
+            counted[one["id"]][one["element"]] = one
+    if not counted:
+        return None
+    told = []
+    for id, sides in counted.items():
+        one = next(iter(sides.values()))
+        key_, version = id.removeprefix(f"record/{one['source']}/").rsplit("/", 1)
+        told.append((
+            records.named({"source": one["source"], "key": key_}),
+            version,
+            "có" if row["numerator"] in sides else "không",
+            "có" if row["denominator"] in sides else "không",
+            text.minute(one["known_at"]),
+            dcc.Link(f"{one['run']:.0f}", href=f"/sources/{one['source']}"),
+            html.Code(one["hash"][:16], title=one["hash"]),
+        ))
+    head = ["Mã", "Phiên bản", "Tử số", "Mẫu số", "Biết từ", "Lượt đọc", "Mã băm nội dung"]
+    return components.card(
+        f"{text.number(len(told))} bản ghi được đếm", components.table(head, told)
+    )
+
+
+def _records(key: str, uid: str, first: Period, last: Period) -> Piece:
+    """The newest records of the period at the org unit, each with its content hash."""
+    row, elements = indicators()[key], desk().store.catalogue.elements
+    counted = elements.get(row["denominator"])
+    if not row["source"] or not counted or not counted.count:
+        return None
+    span = {"from_": first.text, "to": last.text}
+    found = rows(
+        query.records,
+        sources=[row["source"]],
+        org_units=[uid],
+        opened_from=first.start,
+        opened_to=last.end,
+        limit=NEWEST,
+    )
+    if not found:
+        return None
+    return components.card(
+        "Bản ghi mới nhất",
+        html.P(
+            "Tiếp nhận trong kỳ tại đơn vị này; trang của mỗi bản ghi nói nó được tính vào đâu.",
+            className="under",
+        ),
+        components.table(
+            ["Mã", "Tiếp nhận", "Trạng thái", "Biết từ", "Mã băm nội dung"],
+            [
+                (
+                    records.named(one),
+                    text.minute(one["opened_at"]),
+                    text.code("state", one["state"]),
+                    text.minute(one["known_at"]),
+                    html.Code(one["hash"][:16], title=one["hash"]),
+                )
+                for one in found
+            ],
+        ),
+        note=dcc.Link(
+            "Tất cả bản ghi",
+            href=link("/records", source=row["source"], org_unit=uid, **span),
+        ),
+    )  # fmt: skip
