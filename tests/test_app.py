@@ -42,6 +42,7 @@ ACCESS = {
     "/_dash-update-component": "principal",
     "/_reload-hash": "principal",
     "/events": "principal",
+    "/geo/<layer>.json": "principal",
     "/api/": "principal",
     "/api/<path:path>": "principal",
     "/api/v1/<question>.<any(json, csv):kind>": "principal",
