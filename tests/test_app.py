@@ -30,7 +30,6 @@ ACCESS = {
     "/healthz": "public",
     "/readyz": "public",
     "/metrics": "public",
-    "/metrics": "public",
     "/_favicon.ico": "public",
     "/assets/<path:filename>": "public",
     "/_dash-component-suites/<string:package_name>/<path:fingerprinted_path>": "public",
