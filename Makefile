@@ -5,13 +5,15 @@ STAMP := .venv/ready-$(shell cat requirements.lock pyproject.toml | cksum | cut 
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check bench soak soak-pollers lock clean
 
 help:
 	@echo "make run     start the operations centre with its sample province"
 	@echo "make test    every test, on SQLite and PostgreSQL and in Chromium (ARGS='-k name' narrows)"
 	@echo "make check   lint, format, import contracts, types"
 	@echo "make bench   our figures, each beside its floor"
+	@echo "make soak    eight hours of polling in forty minutes, with faults, against the truth"
+	@echo "make soak-pollers  two pollers on one store for ten minutes, killed and frozen"
 	@echo "make lock    resolve requirements.lock again (needs uv)"
 	@echo "make clean   remove the environment and caches, never data"
 
@@ -31,6 +33,12 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak $(ARGS)
+
+soak-pollers: $(STAMP)
+	$(BIN)/python -m tests.soak.pollers --minutes 10 $(ARGS)
 
 # Named by what it was made from, so a checkout that only changes dates installs nothing.
 $(STAMP):
