@@ -98,7 +98,8 @@ window.ioc = window.ioc || {};
       var size = count < 10 ? 30 : count < 100 ? 36 : 44;
       var words = count + ' vụ việc, bấm để phóng to';
       return window.L.marker(at, {title: words, alt: words, icon: window.L.divIcon({
-        className: 'map-cluster', html: element('span', '', String(count)), iconSize: [size, size]})});
+        className: 'map-cluster', html: element('span', '', String(count)), iconSize: [size, size],
+        iconAnchor: [-3, size + 3]})});  // beside its place: circles lie below it
     },
     case: function (feature, layer) {
       if (feature.properties.cluster) return;

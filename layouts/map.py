@@ -116,7 +116,7 @@ def _canvas(view: MapView, shown: dict[str, Any]) -> Piece:
             if any(layer.schematic for layer in drawn)
             else None,
             html.P(
-                text.join([maps.boundaries(drawn, view.on), _unplaced(lost)], " "),
+                text.join([maps.boundaries(drawn, view.level, view.on), _unplaced(lost)], " "),
                 className="map-note",
             ),
         ],
@@ -150,32 +150,39 @@ def _title(view: MapView) -> Piece:
 
 
 def _chooser(view: MapView) -> Piece:
-    """Every indicator by sector, as links; the one on the map says its name."""
-    catalogue = desk().store.catalogue
-    by_sector: dict[str, list[Row]] = {}
-    for row in indicators().values():
-        if row["unit"] == "%":
-            by_sector.setdefault(catalogue.sectors.get(row["sector"], ""), []).append(row)
-    order = sorted(by_sector.items(), key=lambda item: not any(row["source"] for row in item[1]))
-    groups = [
-        html.Div([html.H3(sector), html.Ul([html.Li(_option(view, row)) for row in rows])])
-        for sector, rows in order
-    ]
+    """Every indicator by sector, as links: first those with a source, then the others."""
+    rows = [row for row in indicators().values() if row["unit"] == "%"]
+    fed, others = (
+        _sectors(view, [row for row in rows if bool(row["source"]) is sourced])
+        for sourced in (True, False)
+    )
     return html.Details(
-        [html.Summary(view.indicator["name"]), html.Div(groups, className="map-options")],
+        [
+            html.Summary(view.indicator["name"]),
+            html.Div(
+                [
+                    html.Div(fed, className="map-groups"),
+                    html.P("Chưa có nguồn", className="map-quiet"),
+                    html.Div(others, className="map-groups"),
+                ],
+                className="map-options",
+            ),
+        ],
         className="map-chooser",
     )
 
 
-def _option(view: MapView, row: Row) -> Piece:
-    return html.Span([
-        dcc.Link(
+def _sectors(view: MapView, rows: list[Row]) -> list[Piece]:
+    names = desk().store.catalogue.sectors
+    by_sector: dict[str, list[Piece]] = {}
+    for row in rows:
+        option = dcc.Link(
             row["short"],
             href=view.address(indicator=row["indicator"], level=""),
             className="on" if row["indicator"] == view.key else "",
-        ),
-        None if row["source"] else html.Span(" chưa có nguồn", className="map-quiet"),
-    ])
+        )
+        by_sector.setdefault(names.get(row["sector"], ""), []).append(html.Li(option))
+    return [html.Div([html.H3(name), html.Ul(items)]) for name, items in by_sector.items()]
 
 
 def _levels(view: MapView) -> Piece:

@@ -27,7 +27,7 @@ from layouts.lines import Row
 
 NEAR, FAR = 5, 20
 NONE = "none"
-BOUNDS = [[16.98, 105.55], [18.11, 107.05]]
+BOUNDS = [[16.88, 105.55], [18.12, 107.05]]
 MARGIN = 0.1  # degrees around a part of the territory
 ROOMY = 60  # circles on one map; more are drawn smaller
 REFORM = date(2025, 7, 1)
@@ -209,7 +209,7 @@ def credit(layers: Iterable[Layer], tiles: str = "") -> str:
     return escape(text.join([*made, whose]))
 
 
-def boundaries(drawn: Iterable[Layer], on: date) -> str:
+def boundaries(drawn: Iterable[Layer], level: str, on: date) -> str:
     """Which boundaries the map draws: the date that they hold for."""
     words = []
     for layer in drawn:
@@ -218,7 +218,7 @@ def boundaries(drawn: Iterable[Layer], on: date) -> str:
         if layer.level == "area" and layer.schematic:
             until = "theo cấp huyện cũ đến 30/06/2025"
         words.append(text.join([layer.name, since, until], " "))
-    if on >= REFORM:
+    if level == "commune" and on >= REFORM:
         words.append("xã, phường từ 01/07/2025")
     return f"Ranh giới: {text.join(words, '; ')}."
 
