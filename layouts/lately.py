@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from dash import dcc, html
 
 from ioc.model import OrgUnit
 from ioc.period import Period
 from kpi import query
-from layouts import components, text, theme
+from layouts import components, records, text, theme
 from layouts.components import Piece
 from layouts.lines import Row, indicators
 from layouts.state import count, desk, link, now, rows, today
 
 SHOWN = 8  # overdue cases on the page; the list has all
-LONGEST = 14  # letters of a key
 WORSE = ("stale", "late")
 
 
@@ -183,11 +181,7 @@ def overdue(unit: OrgUnit) -> Piece:
             ["Mã", ("Tiếp nhận", "num"), ("Hạn", "num"), ("Quá hạn", "num")],
             [
                 (
-                    dcc.Link(
-                        brief(row["key"]),
-                        href=record(row["source"], row["key"]),
-                        title=row["key"],
-                    ),
+                    records.named(row),
                     text.day(row["opened_at"]),
                     text.day(row["due_at"]),
                     text.duration(now() - row["due_at"]),
@@ -201,13 +195,3 @@ def overdue(unit: OrgUnit) -> Piece:
         else None,
         note=components.downloads("/api/v1/records", link, many, **same),
     )
-
-
-def brief(key: str) -> str:
-    """The beginning of a key that is longer than anybody reads."""
-    return key if len(key) <= LONGEST else f"{key[: LONGEST - 4]}…"
-
-
-def record(source: str, key: str) -> str:
-    """The page of one record."""
-    return f"/record/{quote(source, safe='')}/{quote(key, safe='')}"

@@ -40,7 +40,7 @@ def test_three_clicks_lead_from_the_wall_to_a_figure_and_its_records(
     follow(seen, f".choice a[href*='level={level}']")
     row = seen.page.locator(f".rank:has(a[href*='{uid}'])").first
     assert re.search(r"\d[\d,]*\s*%", row.inner_text()), "the figure is there after two clicks"
-    follow(seen, f".rank a[href^='/records'][href*='{uid}']")
+    follow(seen, f".rank a[href^='/records'][href*='{uid}']", ".records-table tbody tr")
     assert f"org_unit={uid}" in seen.page.url
     seen.page.close()
 
