@@ -1,4 +1,4 @@
-"""Who cannot see or point reads these pages too: axe finds nothing serious on any, light or dark.
+"""Every page for every reader: nothing serious by axe in either theme, and one column on a phone.
 
 axe-core comes with its package and is evaluated in the page, past the policy; nothing is fetched.
 """
@@ -9,6 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from layouts import PAGES
+from tests.browser import looking
+from tests.browser.conftest import DESK
 from tests.browser.house import address_of
 
 pytestmark = pytest.mark.browser
@@ -17,6 +19,10 @@ ALL = [page.path for page in PAGES] + ["/khong-co"]
 PHONE = (390, 844)
 RULES = {"resultTypes": ["violations"]}
 CONTRAST = RULES | {"runOnly": ["color-contrast"]}
+TARGETS = RULES | {"runOnly": ["target-size"]}
+paged = pytest.mark.parametrize(
+    "seen", [(address_of(path), DESK) for path in ALL], ids=ALL, indirect=True, scope="module"
+)
 
 
 def serious(page: Any, theme: str, options: dict[str, Any]) -> list[str]:
@@ -31,14 +37,36 @@ def serious(page: Any, theme: str, options: dict[str, Any]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", ALL)
-def test_axe_finds_nothing_serious_in_either_theme(path: str, visit: Any) -> None:
+@paged
+def test_axe_finds_nothing_serious_in_either_theme(seen: Any) -> None:
     """With everything unfolded, so that hidden words are measured too."""
-    seen = visit(address_of(path))
-    seen.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    found = serious(seen.page, "dark", RULES) + serious(seen.page, "light", CONTRAST)
-    seen.page.close()
-    assert found == []
+    fold(seen.page, opened=True)
+    assert serious(seen.page, "dark", RULES) + serious(seen.page, "light", CONTRAST) == []
+
+
+@paged
+def test_a_page_fits_a_phone(seen: Any) -> None:
+    """The page never scrolls sideways; tables do so in their own box. Targets are 24 px apart."""
+    page = seen.page
+    fold(page, opened=False)
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    seen.settle()
+    seen.until("document.documentElement.scrollWidth <= innerWidth")
+    wide = page.evaluate(
+        "[...document.querySelectorAll('main, main *, header *')].filter(e =>"
+        " !e.closest('.table-scroll, nav, svg, .leaflet-container, .dash-graph, .search-label')"
+        " && e.getBoundingClientRect().right > innerWidth + 1 && e.checkVisibility())"
+        ".slice(0, 5).map(e => `${e.tagName}.${e.className}`)"
+    )
+    small = Axe().run(page, options=TARGETS).response["violations"]
+    assert wide == []
+    assert [node["html"][:160] for one in small for node in one["nodes"]] == []
+    assert looking.squeezed(looking.texts(page)) == []
+
+
+def fold(page: Any, *, opened: bool) -> None:
+    """Open or close everything that opens."""
+    page.evaluate("o => document.querySelectorAll('details').forEach(d => { d.open = o; })", opened)
 
 
 def test_axe_can_find_something(visit: Any) -> None:
