@@ -100,6 +100,11 @@ def _whose(view: View) -> list[Piece]:
         found += [" · ", dcc.Link("xem toàn địa bàn", href=link(f"/indicator/{view.key}"))]
     if href := lately.cases(view.key, view.org_unit, view.row.get("period")):
         found += [" · ", dcc.Link("xem hồ sơ", href=href)]
+    if text.known(window := view.row.get("period")):
+        first, _, last = str(window).partition("..")
+        span = {"from_": first if last else "", "to": last or first}
+        href = link("/lineage", indicator=view.key, org_unit=view.org_unit, **span)
+        found += [" · ", dcc.Link("từ đâu ra con số này", href=href, className="to-lineage")]
     return found
 
 

@@ -161,7 +161,8 @@ def _list(asked: dict[str, str], meant: Asked) -> Piece:
             ],
             className="absent",
         )
-    files = components.downloads("/api/v1/records", link, count, **_safe(_own(asked)))
+    whole = {name: value for name, value in _own(asked).items() if name != "after"}
+    files = components.downloads("/api/v1/records", link, count, **_safe(whole))
     return components.card(
         f"{text.number(count)} bản ghi",
         table(found[:PAGE], ask.get("as_of") or now()),
