@@ -10,14 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from ioc.clock import right_now
-from ioc.period import Period
+from ioc.period import Period, day_number
 from ioc.principal import Principal
 from kpi.answer import Answer, Snapshot
+from kpi.catalogue import Element
 from kpi.judging import local_date
 from kpi.schema import FAR, instant_of, micros
 from kpi.scope import UnknownFilter, units_of
 from kpi.store import KpiStore
-from kpi.tally import text
+from kpi.tally import EVENT, serves_sql, text, where_sql
 
 COLUMNS = (
     "source key kind org_unit place opened_at due_at closed_at state category channel quantity"
@@ -75,6 +76,7 @@ def records(
     open_only: bool = False,
     overdue: bool = False,
     located: bool = False,
+    element: str | None = None,
     limit: int | None = None,
     after: str | None = None,
     now: datetime | None = None,
@@ -88,18 +90,27 @@ def records(
         ``org_units`` those counted in the subtree of one of them: a closed record at its org
         unit of completion, an open one at that of its opening. ``open_only`` leaves out what has
         a result or was withdrawn or rejected; ``overdue`` takes of these what is past
-        ``due_at``. ``quantity``, ``lat`` and ``lon`` are NaN where the source gives none. The
-        count is of all that match; ``limit`` rows follow ``after``, the place of a row.
+        ``due_at``. With ``element`` those that it counts, at the org unit and from the day at
+        which it counts them: they add up to its figure. ``quantity``, ``lat`` and ``lon`` are NaN
+        where the source gives none. The count is of all that match; ``limit`` rows follow
+        ``after``, the place of a row.
 
     Raises:
-        UnknownFilter: a kind or org unit that does not exist, a place that is none.
+        UnknownFilter: a kind or org unit that does not exist, an element that counts no records,
+            a place that is none.
         Forbidden: an org unit is outside ``who``'s scope.
 
     Source: table ``record``; as of an instant also ``record_version``.
     """
     clock = as_of or now or right_now()
     chosen = _Filter()
-    ended = _where(store, who, chosen, org_units, local_date(clock))
+    counting = _counting(store, element) if element else None
+    at = f"r.{EVENT[counting.at][0]}" if counting else _COUNTED_AT
+    ended = _where(store, who, chosen, org_units, local_date(clock), at)
+    if counting:
+        ended = ended if counting.at == "closed_at" else None
+        _count_in(chosen, counting, opened_from, opened_to)
+        opened_from = opened_to = None
     if open_only or overdue:
         ended = [""]
         chosen.add(_OPEN)
@@ -124,6 +135,26 @@ def records(
         return _count(snapshot, chosen)
 
     return Answer(tuple(COLUMNS), store, rows, now, as_of, counting=count, place=place)
+
+
+def _counting(store: KpiStore, element: str) -> Element:
+    found = store.catalogue.elements.get(element)
+    if found is None or not found.count:
+        raise UnknownFilter(f"không có số liệu nào tên {element!r} được đếm từ bản ghi")
+    return found
+
+
+def _count_in(chosen: _Filter, element: Element, first: date | None, last: date | None) -> None:
+    """What an element counts, on the days asked for."""
+    unit, day = EVENT[element.at]
+    chosen.add(where_sql(element, "r"))
+    serves = serves_sql(element, "s")
+    chosen.add(f"EXISTS (SELECT 1 FROM org_unit s WHERE s.uid = r.{unit} AND {serves})")
+    chosen.add(f"r.{day} BETWEEN :day AND :until", day=0, until=FAR)
+    if first:
+        chosen.values["day"] = day_number(first)
+    if last:
+        chosen.values["until"] = day_number(last)
 
 
 def place(row: tuple) -> str:
@@ -157,6 +188,7 @@ def _where(
     chosen: _Filter,
     org_units: Sequence[str] | None,
     day: date,
+    counted_at: str,
 ) -> list[str] | None:
     """Narrow to the principal's scope, and to the subtrees that were asked for.
 
@@ -169,7 +201,7 @@ def _where(
     if org_units is None:
         return None
     units = [unit.uid for unit in units_of(store, who, org_units, None, day)]
-    chosen.add(f"{_COUNTED_AT} IN ({chosen.below(units, 'u')})")
+    chosen.add(f"{counted_at} IN ({chosen.below(units, 'u')})")
     inside = {leaf for uid in units for leaf in (uid, *store.orgunits.leaves(uid))}
     return ["", *sorted(inside)] if len(inside) <= FEW else None
 

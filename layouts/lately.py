@@ -150,17 +150,15 @@ def _late_at(row: Row) -> Any:
 
 
 def cases(indicator: str, org_unit: str, window: Any) -> str:
-    """The list of the records behind a figure; empty where the figure was declared.
-
-    ``window`` is the figure's period; the list holds what its source opened in it.
-    """
+    """The list of the records that a figure's denominator counts; empty where it was declared."""
     catalogue = desk().store.catalogue
     known = catalogue.indicators[indicator]
     counted = catalogue.elements.get(known.denominator or "")
     if not known.source or not counted or not counted.count or not text.known(window):
         return ""
     first, _, last = str(window).partition("..")
-    return link("/records", org_unit=org_unit, source=known.source, from_=first, to=last or first)
+    of = {"source": known.source, "element": counted.id}
+    return link("/records", org_unit=org_unit, **of, from_=first, to=last or first)
 
 
 def overdue(unit: OrgUnit) -> Piece:

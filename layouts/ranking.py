@@ -99,7 +99,7 @@ def _counts(view: View, row: Row, closing: bool) -> Piece:
     shown = text.counts(over, under)
     if not href:
         return html.Span(shown, className="rank-n")
-    words = f"Hồ sơ tiếp nhận trong {text.period(window)}"
+    words = f"Hồ sơ được đếm trong {text.period(window)}"
     return dcc.Link(shown, href=href, className="rank-n", title=words)
 
 

@@ -95,18 +95,24 @@ def _lede(asked: dict[str, str]) -> str:
     where = desk().orgunits[asked["org_unit"]].name if _one_unit(asked) else "Mọi đơn vị"
     first, last = asked.get("from"), asked.get("to")
     if first and first == last:
-        opened = f"tiếp nhận {text.period(first)}"
+        opened = f"{_when(asked)} {text.period(first)}"
     else:
         opened = text.join(
             [
-                f"tiếp nhận từ {text.period(first)}" if first else "",
+                f"{_when(asked)} từ {text.period(first)}" if first else "",
                 f"đến hết {text.period(last)}" if last else "",
             ],
             " ",
         )
     known = f"như đã biết lúc {asked['as_of']}" if "as_of" in asked else ""
     source = f"nguồn {asked['source']}" if "source" in asked else ""
-    return text.join([where, opened, source, known])
+    element = desk().store.catalogue.elements.get(asked.get("element", ""))
+    counted = f"được đếm vào “{element.name}”" if element else ""
+    return text.join([where, counted, opened, source, known])
+
+
+def _when(asked: dict[str, str]) -> str:
+    return "trong" if "element" in asked else "tiếp nhận"
 
 
 def _choices(asked: dict[str, str]) -> Piece:

@@ -151,7 +151,7 @@ def _behind(line: Line, part: Part) -> Piece:
 def _to_cases(indicator: str, org_unit: str, window: Any) -> Piece:
     """The way to the records behind a figure, where it is counted from records."""
     href = lately.cases(indicator, org_unit, window)
-    words = f"Hồ sơ tiếp nhận trong {text.period(window)}"
+    words = f"Hồ sơ được đếm trong {text.period(window)}"
     return dcc.Link("xem hồ sơ", href=href, className="cases-link", title=words) if href else None
 
 

@@ -1,11 +1,13 @@
 """Records: who may read them, where they count, which page follows which, what was known when."""
 
+import math
 from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from ioc.errors import Forbidden
+from ioc.period import Period
 from ioc.principal import Principal
 from kpi import query
 from tests.worlds import ADMIN, DOSSIERS, REGISTRY, at, dossier, plain
@@ -131,6 +133,27 @@ def test_an_open_record_counts_where_it_was_opened_and_a_closed_one_where_it_was
     assert "moved" in keys(live, org_units=["area-450"])
     done = some(live, org_units=["area-450"]).frame().set_index("key").org_unit_done["moved"]
     assert done != DONG_HOI
+
+
+@pytest.mark.parametrize("unit", ["area-qb", "area-450", DONG_HOI, STP, LE_THUY])
+@pytest.mark.parametrize("month", ["2025-05", "2025-06"])
+def test_the_records_that_an_element_counts_add_up_to_its_figure(live, unit, month):
+    period = Period.parse(month)
+    figure = live.value("I02b", month, unit).denominator
+    found = keys(
+        live,
+        element="dossiers_resolved",
+        org_units=[unit],
+        opened_from=period.start,
+        opened_to=period.end,
+    )
+    assert len(found) == (0 if math.isnan(figure) else figure)
+
+
+def test_an_element_that_counts_no_records_is_refused(live):
+    for name in ("staff_professional", "không-có"):
+        with pytest.raises(query.UnknownFilter, match="được đếm từ bản ghi"):
+            some(live, element=name)
 
 
 def test_a_principal_reads_what_its_units_opened_or_completed_and_no_other(live):

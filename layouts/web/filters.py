@@ -39,7 +39,7 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "search": (query.search, ("q",)),
     "records": (
         query.records,
-        tuple("source kind state org_unit from to open overdue located as_of".split()),
+        tuple("source kind state org_unit element from to open overdue located as_of".split()),
     ),
     "lineage": (
         query.lineage,
@@ -139,7 +139,7 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             return _date(name, text)
         case "as_of":
             return as_of(text, now)
-        case "q" | "step":
+        case "q" | "step" | "element":
             return text
         case "kind" | "state" if not re.fullmatch(r"[a-z0-9_]+(,[a-z0-9_]+)*", text):
             raise _bad(name, f"{text!r} không phải mã")
