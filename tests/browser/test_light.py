@@ -100,6 +100,9 @@ def test_a_chart_changes_its_colours_without_being_drawn_again(visit: Any) -> No
         image = looking.picture_of(plot)
         line = looking.pixels_of(image, colours["on-track"], near=12)
         assert np.ptp(line.any(axis=0).nonzero()[0]) > image.width * 0.4, name
+        other = BOTH["dark" if name == "light" else "light"]["on-track"]
+        stray = looking.pixels_of(image, other, near=6).sum()
+        assert stray < line.sum() / 3, f"{name}: {stray} px of the other theme, {line.sum()} of it"
         target = looking.pixels_of(image, colours["text"], near=60).sum(axis=1).max()
         assert target > image.width * 0.25, f"{name}: the target's line has {target} px"
         label = looking.picture_of(plot.locator(".ytick text").first)
