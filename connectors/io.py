@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 
 import httpx2
 
@@ -102,6 +102,19 @@ class IO:
     def url(self) -> str:
         """The source's own address (or folder), references resolved."""
         return expand(self._source.url, self._env).rstrip("/")
+
+    @property
+    def address(self) -> str:
+        """Where the source is read, as a run may say it: no user, no question, no folder's way."""
+        try:
+            parts = urlsplit(self.url)
+        except (NeedsCredentials, ValueError):
+            return ""
+        if parts.scheme not in ("http", "https"):
+            return Path(self.url).name
+        host = parts.netloc.rpartition("@")[2]
+        path = parts.path + str(self._source.options.get("path", ""))
+        return self.redact(f"{parts.scheme}://{host}{path}")
 
     @property
     def response_hash(self) -> str:

@@ -90,7 +90,7 @@ def poll(
 
     Returns:
         The run as it was recorded: ``run, source, outcome, note, read, new, changed, same,
-        rejected, gone, calls, bytes, response_hash``, and ``wait``: seconds for which the source
+        rejected, gone, calls, bytes, response_hash, address``, and ``wait``: seconds for which the source
         asked not to be polled, or None. With ``dry_run`` nothing is stored, ``run`` is None and
         what was found is printed.
     """
@@ -262,6 +262,7 @@ def _end(store: KpiStore, source: Source, run: _Run, **how: Any) -> dict[str, An
         "calls": io.calls,
         "bytes": io.bytes_read,
         "response_hash": io.response_hash,
+        "address": io.address,
     }
     if run.number is not None:
         completed = run.completed and not io.waiting

@@ -16,7 +16,9 @@ from kpi.schema import FAR, instant_of
 from kpi.store import KpiStore
 from kpi.tally import EVENT, serves_sql, where_sql
 
-EVIDENCE = "run started_at ended_at outcome read new changed calls bytes response_hash".split()
+EVIDENCE = (
+    "run started_at ended_at outcome read new changed calls bytes response_hash address".split()
+)
 _INSTANTS = ("opened_at", "due_at", "closed_at", "changed_at", "started_at", "ended_at")
 
 

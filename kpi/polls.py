@@ -21,7 +21,7 @@ SOURCE_COLUMNS = (
 ).split()
 RUN_COLUMNS = (
     "run source started_at ended_at outcome note read new changed same rejected gone calls bytes"
-    " response_hash"
+    " response_hash address"
 ).split()
 REJECTION_COLUMNS = "source run position reason fields at rule".split()
 

@@ -85,6 +85,7 @@ def end_run(
     calls: int,
     bytes: int,
     response_hash: str,
+    address: str = "",
     now: datetime,
     completed: bool,
     covered_until: datetime | None = None,
@@ -136,7 +137,7 @@ def end_run(
                 " slot = CASE WHEN :stopped = 1 THEN NULL ELSE slot END,"
                 " read = :read, new = :new, changed = :changed, same = :same,"
                 " rejected = :rejected, gone = :gone, calls = :calls, bytes = :bytes,"
-                " response_hash = :hash, covered_until = :covered,"
+                " response_hash = :hash, address = :address, covered_until = :covered,"
                 " cursor_after = (SELECT cursor FROM watermark WHERE source = :source)"
                 " WHERE run = :run"
             ),
@@ -156,6 +157,7 @@ def end_run(
                 "calls": calls,
                 "bytes": bytes,
                 "hash": response_hash,
+                "address": address,
                 "covered": covered if completed else None,
             },
         )

@@ -136,6 +136,7 @@ poll_run = _table(
     _maybe("cursor_before"),
     _maybe("cursor_after"),
     _maybe("covered_until", Int),
+    sa.Column("address", Text, nullable=False, server_default=""),
     rowid=True,
 )
 sa.Index("poll_run_source", poll_run.c.source, poll_run.c.run)

@@ -253,6 +253,7 @@ def _evidence(source: str, version: Version) -> Piece:
         theme.outcome(run["outcome"] or "").word,
         f"{text.number(run['calls'])} lượt gọi",
         f"{text.number(run['bytes'])} byte",
+        run["address"],
     ])
     return html.P(
         [

@@ -571,3 +571,17 @@ def test_a_file_above_the_cap_is_broken(tmp_path: Path) -> None:
         file = io.files(".csv")[0]
         with pytest.raises(Broken, match=r"a\.csv"):
             io.read(file)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "address"),
+    [
+        ("https://ai:mat-khau@lgsp.example:8443/api?khoa=bi-mat", {"path": "/hoSo"},
+         "https://lgsp.example:8443/api/hoSo"),
+        ("/srv/so-lieu/bao-cao", {}, "bao-cao"),
+        ("${IOC_KHONG_CO}", {}, ""),
+    ],
+)  # fmt: skip
+def test_a_run_says_where_it_read_and_nothing_secret(url, options, address):
+    with IO(rest_source(url=url, options=options), env={}) as io:
+        assert io.address == address

@@ -38,6 +38,7 @@ def upgrade() -> None:
     op.create_index("record_newest", "record", ["opened_at"])
     op.create_index("poll_run_slot", "poll_run", ["source", "slot"], unique=True)
     op.add_column("rejection", sa.Column("rule", sa.Text(), nullable=False, server_default=""))
+    op.add_column("poll_run", sa.Column("address", sa.Text(), nullable=False, server_default=""))
     op.add_column("source", sa.Column("deadline", _INT, nullable=False, server_default="900"))
     op.add_column("source", sa.Column("next_due_at", _INT, nullable=True))
     op.add_column("source", sa.Column("lost_at", _INT, nullable=True))
