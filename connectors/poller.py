@@ -90,9 +90,9 @@ def poll(
 
     Returns:
         The run as it was recorded: ``run, source, outcome, note, read, new, changed, same,
-        rejected, gone, calls, bytes, response_hash, address``, and ``wait``: seconds for which the source
-        asked not to be polled, or None. With ``dry_run`` nothing is stored, ``run`` is None and
-        what was found is printed.
+        rejected, gone, calls, bytes, response_hash, address``, and ``wait``: seconds for which the
+        source asked not to be polled, or None. With ``dry_run`` nothing is stored, ``run`` is None
+        and what was found is printed.
     """
     clock = _clock(now)
     began = clock()

@@ -151,7 +151,8 @@ def test_figures_counted_from_records_lead_to_those_of_their_source_and_window(h
         return [href for href in hrefs if href.startswith("/records")]
 
     (way,) = ways("I02b")
-    assert way == f"/records?source=public_services&org_unit={WARD}&element=dossiers_resolved&from=2026&to=2026"
+    of = f"source=public_services&org_unit={WARD}&element=dossiers_resolved"
+    assert way == f"/records?{of}&from=2026&to=2026"
     client = here.app.server.test_client()
     address = way.replace("/records", "/api/v1/records.json")
     reply = client.get(address, base_url="http://127.0.0.1")
