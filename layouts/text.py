@@ -110,7 +110,8 @@ def points(value: Any) -> str:
     """A difference of percentages: +1,2 điểm."""
     if not known(value):
         return NONE
-    return f"{'+' if value > 0 else ''}{number(value, 1)} điểm"
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return f"{sign}{number(abs(value), 1)} điểm"
 
 
 # ── thresholds ─────────────────────────────────────────────────────────────────────────────
@@ -321,6 +322,7 @@ LEVELS_SHORT = {
 }
 KINDS = {
     "rest": "giao diện REST",
+    "open311": "giao diện Open311",
     "sheet": "tệp bảng tính trong thư mục",
     "sql": "khung nhìn cơ sở dữ liệu",
     "feed": "nguồn tin (feed)",

@@ -162,3 +162,9 @@ def test_unknown_is_a_dash_and_never_zero():
         assert shown == "—"
     assert text.number(0) == "0"
     assert text.number(1_063_487) == "1.063.487"
+
+
+def test_a_difference_has_a_true_minus():
+    assert text.points(-3.04) == "−3,0 điểm"
+    assert text.points(1.2) == "+1,2 điểm"
+    assert text.points(0.0) == "0,0 điểm"
