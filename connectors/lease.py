@@ -15,7 +15,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from ioc.clock import right_now
+from ioc.clock import right_now, speed
 from ioc.errors import Transient
 from kpi.health import LEASE
 from kpi.schema import micros
@@ -103,7 +103,7 @@ class Lease:
         return True
 
     def _ends(self) -> int | None:
-        return micros(right_now() + timedelta(seconds=self.seconds))
+        return micros(right_now() + timedelta(seconds=self.seconds) * speed())
 
 
 def _row(connection: Connection) -> Row | None:

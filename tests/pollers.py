@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
 
 from connectors import schedule
 from connectors.poller import poll
@@ -81,27 +80,33 @@ class Poller:
         self._process.join(10)
 
     def freeze(self, store: KpiStore) -> None:
-        """Stop it where it does not hold SQLite's lock: nobody could write while it does."""
-        while True:
-            self.signal(signal.SIGSTOP)
-            time.sleep(0.05)
-            if not store.sqlite or _is_free(store):
-                return
-            self.signal(signal.SIGCONT)
-            time.sleep(0.05)
+        """Stop it where it does not hold SQLite's lock."""
+        freeze(self.pid, store)
+
+
+def freeze(pid: int, store: KpiStore) -> None:
+    """Stop a process where it does not hold SQLite's lock: nobody could write while it does."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.05)
+        if not store.sqlite or _is_free(store):
+            return
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.05)
 
 
 def _is_free(store: KpiStore) -> bool:
-    engine = sa.create_engine(store.url.replace("sqlite:", "sqlite+pysqlite:", 1))
+    raw = store.writer.raw_connection()  # of the product's own library: two of them in one
+    cursor = raw.cursor()  # process would take each other's locks away
     try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA busy_timeout = 200")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            connection.exec_driver_sql("ROLLBACK")
-    except OperationalError:
+        cursor.execute("PRAGMA busy_timeout = 200")
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.execute("ROLLBACK")
+    except store.writer.dialect.loaded_dbapi.OperationalError:
         return False
     finally:
-        engine.dispose()
+        cursor.execute("PRAGMA busy_timeout = 30000")
+        raw.close()
     return True
 
 

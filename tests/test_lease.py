@@ -87,6 +87,16 @@ def test_a_lease_that_was_given_back_or_whose_holder_is_long_gone_is_free_at_onc
     assert Lease(store, 15).hold(), "after a power cut nobody waits"
 
 
+def test_a_fast_clock_of_a_rehearsal_does_not_end_a_lease_before_its_time(
+    sqlite_store: KpiStore, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(leases, "speed", lambda: 12.0)
+    assert Lease(sqlite_store, 15).hold()
+    real = leases.right_now
+    monkeypatch.setattr(leases, "right_now", lambda: real() + timedelta(seconds=12 * 10))
+    assert not Lease(sqlite_store, 15).hold(), "it lasts for five more true seconds"
+
+
 def test_a_leader_that_slept_through_its_lease_writes_nothing_at_all(store: KpiStore) -> None:
     hands = Hands()
     source = rest_source("http://127.0.0.1:1")

@@ -35,7 +35,7 @@ from connectors.sandbox.mark import SAMPLE
 from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET
 from connectors.sandbox.procedures import procedures
 from connectors.sandbox.province import MOUNTAIN, Province
-from connectors.sandbox.staff import PREFIX, StaffReports
+from connectors.sandbox.staff import MARKER, PREFIX, StaffReports
 from connectors.sandbox.workdays import busyness, expected_dossiers, is_workday
 from ioc.errors import ConfigError, IocError, UnknownOrgUnit
 from ioc.orgunits import OrgUnits
@@ -310,6 +310,17 @@ def test_stretches_of_live_time_survive_in_their_file_and_a_broken_file_has_none
     assert lived.begin([(1, 5), (9, 12)], 13, lead=10) == 12
     path.write_text("{")
     assert lived.read(path) == []
+
+
+def test_however_fast_the_clock_a_kill_takes_back_nothing_that_was_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / MARKER).touch()
+    sandbox = serve.Sandbox(first_port=0, folder=tmp_path, scale=0.01, seed=1, now=lambda: NOW)
+    monkeypatch.setattr(serve, "speed", lambda: 12.0)
+    sandbox.note()
+    until_next_note = 12 * serve.NOTE_EVERY * 1000
+    assert lived.read(tmp_path / MARKER)[-1][1] > sequence(NOW) + until_next_note
 
 
 # --- the portal, on a socket ---------------------------------------------------------------------

@@ -37,7 +37,7 @@ from connectors.sandbox.mark import SAMPLE, marked
 from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET, Portal
 from connectors.sandbox.province import Province
 from connectors.sandbox.staff import MARKER, StaffReports, check_folder
-from ioc.clock import right_now
+from ioc.clock import right_now, speed
 from ioc.errors import IocError
 from ioc.orgunits import OrgUnits
 
@@ -169,7 +169,7 @@ class Sandbox:
     def note(self, ahead: float = 2 * NOTE_EVERY) -> None:
         """Note how long we have lived; ahead of time, so that a kill -9 loses nothing."""
         if self._marker.exists():
-            until = sequence(self.now()) + int(ahead * 1000)
+            until = sequence(self.now()) + int(ahead * 1000 * speed())
             lived.write(self._marker, self._past, self._begin, until)
 
     def _control(self) -> Callable:
