@@ -9,6 +9,8 @@
   var SILENCE = 20000;   // two beats of the server without a word: contact is lost
   var GRACE = 5000;      // a restart is quicker than this; a band that blinks teaches nothing
   var SETTLE = 1000;     // a backfill commits several times a second; a screen asks once
+  var TICK = 20000;      // ages move on a quiet day too
+  var PATIENCE = 60000;  // an answer that takes longer is no longer waited for
 
   function hold(tell) {
     var stream = null, heard = 0, hello = null, last = null, tries = 0, timer = null;
@@ -90,10 +92,26 @@
     return window.dash_clientside && window.dash_clientside.set_props &&
            document.getElementById('lost-band');
   }
+  // A screen asks again only once all that it asked last time has been answered: questions never
+  // pile up behind a slow answer, and what is asked then is about the newest data.
+  var open = [], send = window.fetch;
+  window.fetch = function (resource, options) {
+    var reply = send.apply(this, arguments);
+    if (options && typeof options.body === 'string' && options.body.indexOf('"live.data"') > 0) {
+      var begun = {at: Date.now()};
+      var end = function () { open = open.filter(function (one) { return one !== begun; }); };
+      open.push(begun);
+      reply.then(end, end);
+    }
+    return reply;
+  };
+  function busy() {
+    return open.some(function (one) { return Date.now() - one.at < PATIENCE; });
+  }
   function put() {
     clearTimeout(waiting);
     if (!state || lost) return;
-    if (!ready()) { waiting = setTimeout(put, 100); return; }
+    if (!ready() || busy()) { waiting = setTimeout(put, 100); return; }
     var rest = sent + SETTLE - Date.now();
     if (rest > 0) { waiting = setTimeout(put, rest); return; }
     sent = Date.now();
@@ -157,6 +175,7 @@
   start();
   setInterval(function () {
     band();
+    if (sent && Date.now() - sent > TICK) put();
     if (lost && state && Date.now() - contact < SILENCE && !troubled) back();
   }, 1000);
   window.addEventListener('online', function () { if (port) port.postMessage('hurry'); });

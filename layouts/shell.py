@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import dash
-from dash import Input, Output, State, dcc, html
+from dash import Input, Output, dcc, html
 
 from layouts import PAGES, finder, state, text
 from layouts.components import Piece
@@ -14,7 +14,6 @@ from layouts.components import Piece
 PRODUCT = "Trung tâm điều hành thông minh"
 TERRITORY = "Địa bàn tỉnh Quảng Bình (cũ)"
 SAMPLE = "DỮ LIỆU MẪU"
-TICK = 20_000  # ms: pages ask again this often when the event stream says nothing
 
 
 def install(app: dash.Dash) -> None:
@@ -47,7 +46,6 @@ def layout() -> Piece:
     return html.Div(
         [
             dcc.Store(id="live", data=state.pulse()),
-            dcc.Interval(id="tick", interval=TICK),
             html.Div(
                 [
                     html.Strong("MẤT KẾT NỐI"),
@@ -172,17 +170,6 @@ def crumb(*steps: tuple[str, str]) -> list[Piece]:
     for name, href in steps:
         pieces += [dcc.Link(name, href=href) if href else html.Span(name), html.Span("›")]
     return pieces[:-1]
-
-
-@state.callback(
-    Output("live", "data"),
-    Input("tick", "n_intervals"),
-    State("live", "data"),
-    prevent_initial_call=True,
-)
-def tick(_n: int, _live: Any) -> dict[str, Any]:
-    """The fallback of the event stream; the clock in it makes ages move on a quiet day."""
-    return state.pulse()
 
 
 @state.callback(Output("sample-mark", "hidden"), Input("live", "data"), prevent_initial_call=True)

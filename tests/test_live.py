@@ -14,14 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
+from dash import Dash, Input, Output, dcc, html
 from werkzeug.serving import make_server
 
 import app as program
 from ioc.settings import Settings
 from kpi import health
 from layouts.web import live
-from tests.stand import Stand
+from tests.stand import LIVE_JS, Stand
 from tests.test_downloads import portal
 
 
@@ -278,3 +280,54 @@ def test_a_new_build_makes_a_screen_load_itself_anew(tab, crashing):
     crashing.kill()
     crashing.start("b")
     page.wait_for_function("window.old === undefined")
+
+
+class Slow:
+    """A page whose one callback takes longer than its data stand still."""
+
+    def __init__(self, folder: Path, port: int):
+        (folder / "live.js").write_text(LIVE_JS.read_text())
+        self.version, self.asked, self.now, self.most = 1, 0, 0, 0
+        self.watch = live.Watch(lambda: {"version": self.version, "topics": {}}, self.newest)
+        server = flask.Flask("slow")
+        app = Dash("slow", server=server, assets_folder=str(folder), enable_mcp=False)
+        band = html.Div(html.Span(id="lost-since"), id="lost-band")
+        app.layout = html.Div([dcc.Store(id="live"), band, html.Div(id="shown")])
+
+        @server.get("/events")
+        def events() -> flask.Response:
+            self.watch.start()
+            return flask.Response(live.stream(self.watch, {}), mimetype="text/event-stream")
+
+        @app.callback(Output("shown", "children"), Input("live", "data"), prevent_initial_call=True)
+        def draw(told: Any) -> str:
+            self.asked, self.now = self.asked + 1, self.now + 1
+            self.most = max(self.most, self.now)
+            time.sleep(2.5)
+            self.now -= 1
+            return str(told["version"])
+
+        self.server = make_server("127.0.0.1", port, server, threaded=True)
+        self.server.daemon_threads = True  # type: ignore[attr-defined]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def newest(self) -> int:
+        return self.version
+
+
+@pytest.mark.browser
+def test_a_slow_answer_makes_no_queue_and_the_newest_data_win(tab, tmp_path, unused_port):
+    port = unused_port()
+    slow = Slow(tmp_path, port)
+    try:
+        page = tab.new_page()
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.wait_for_function("document.getElementById('shown')?.textContent === '1'")
+        for slow.version in range(2, 9):
+            page.wait_for_timeout(700)
+        page.wait_for_function("document.getElementById('shown').textContent === '8'")
+        assert slow.most == 1
+        assert slow.asked < 8
+    finally:
+        slow.server.shutdown()
+        slow.server.server_close()
