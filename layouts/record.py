@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from dash import Input, Output, State, dcc, html
 
@@ -25,8 +26,8 @@ FIELDS = text.FIELDS | {
 
 
 def layout(source: str = "", key: str = "", **_: Any) -> Piece:
-    """The page of one record."""
-    given = {"source": str(source), "key": str(key)}
+    """The page of one record; its key stands quoted in the address."""
+    given = {"source": str(source), "key": unquote(str(key))}
     shown = pieces(given)
     return shell.desk_page(
         dcc.Store(id="record-asked", data=given),

@@ -65,6 +65,16 @@ def test_pages_of_the_list_follow_one_another(reader, monkeypatch):
     assert not any("after=" in href for href in hrefs(reader.see(records.layout, after=after)))
 
 
+def test_a_key_of_any_letters_has_a_page(reader):
+    key = "HS/Trực tiếp 3 %"
+    reader.world.poll(DOSSIERS, [dossier(key, "VPUB", "2026-10-02 08:00", state="received")])
+    (way,) = [h for h in hrefs(reader.see(records.layout)) if "Tr%E1%BB%B1c" in h]
+    quoted = way.removeprefix("/record/public_services/")
+    assert "/" not in quoted
+    found = reader.see(record.layout, source="public_services", key=quoted)
+    assert "khớp" in words(found[:1])
+
+
 def test_a_record_shows_its_versions_what_changed_and_that_their_hashes_fit(reader):
     found = reader.see(record.layout, source="public_services", key="xong")
     said = words(found[:1])
