@@ -1,6 +1,6 @@
-"""The long rehearsal's measure: it finds every row that the store lost, changed or made up."""
+"""The measures of the long rehearsal: what the store lost, polls that did not come, leaks."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +12,12 @@ from connectors.sandbox.field_desk import FieldReports
 from connectors.sandbox.journal import Journal
 from connectors.sandbox.province import Province
 from connectors.sandbox.staff import StaffReports
-from ioc.model import Batch
+from ioc.model import Batch, Counts
 from ioc.orgunits import OrgUnits
 from kpi import health, intake
 from kpi.store import KpiStore
-from tests.soak import truth
+from tests.soak import runlog, truth
+from tests.soak.house import Sample, growth
 
 NOW = datetime(2021, 4, 20, 1, 0, tzinfo=UTC)
 SECRET = b"k" * 32
@@ -98,3 +99,36 @@ def test_a_staff_figure_that_is_lost_changed_or_made_up_is_found(
     assert truth.stored_refusals(sqlite_store, "staff", UNITS) == refused != {}
     spoil(sqlite_store, "observation", "value = value + 1")
     assert counted(truth.compare(expected, truth.stored(sqlite_store, "staff"))) == (1, 1, 1)
+
+
+def polled(store: KpiStore, minute: float, outcome: str = "ok") -> None:
+    """A poll of a tenth of a minute, so many minutes after NOW."""
+    at = NOW + timedelta(minutes=minute)
+    run = health.begin_run(store, "staff", at, at)
+    evidence = {"note": "", "calls": 1, "bytes": 0, "response_hash": "", "completed": True}
+    end = at + timedelta(minutes=0.1)
+    health.end_run(store, run, outcome=outcome, counts=Counts(), now=end, **evidence)
+
+
+def test_a_gap_that_no_fault_explains_and_an_outage_that_nobody_saw_are_found(
+    sqlite_store: KpiStore,
+) -> None:
+    health.publish_sources(sqlite_store, [source("staff")])
+    for minute in (0, 1, 2, 7, 8, 13):
+        polled(sqlite_store, minute, "retry" if minute == 8 else "ok")
+    after = [NOW + timedelta(minutes=minute) for minute in range(14)]
+    every = {"staff": timedelta(minutes=1)}
+    assert len(runlog.gaps(sqlite_store, every, [])) == 2
+    assert runlog.gaps(sqlite_store, every, [(after[3], after[4])])[0].startswith("staff: 294 s")
+    assert not runlog.gaps(sqlite_store, every, [(after[2], after[9])])
+    seen, unseen = ("staff", after[7], after[9]), ("staff", after[1], after[3])
+    assert len(runlog.unseen(sqlite_store, [seen, unseen])) == 1
+
+
+def test_a_process_that_grows_by_more_than_its_warming_up_is_found() -> None:
+    steady = [Sample(at, "web", 1, 100 + min(at, 300) / 3) for at in range(0, 1200, 10)]
+    leaking = [Sample(at, "poll", 2, 100 + at / 20) for at in range(0, 1200, 10)]
+    brief = [Sample(at, "poll", 3, 100 + at) for at in range(0, 100, 10)]
+    (_, _, calm, _), (role, _, grown, hourly) = growth([*steady, *leaking, *brief], 600)
+    assert abs(calm) < 0.01 and role == "poll"
+    assert 32 < grown < 34 and 179 < hourly < 181

@@ -4,8 +4,8 @@ Both hold a pipe of ours: they end when we are gone, however that was.
 """
 
 import os
+import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +17,8 @@ from statistics import linear_regression, mean
 from typing import NamedTuple
 
 import app
-from ioc.processes import PARENT, ask
+from ioc.errors import IocError
+from ioc.processes import PARENT, ask, check_free
 
 PORTS = 4  # the web, and the sample province's three
 PATIENCE = 120.0
@@ -54,15 +55,15 @@ class House:
         self.standby = self._started("poll")
 
     def _started(self, command: str) -> subprocess.Popen:
-        log = (self.folder / f"{command}.log").open("ab")
-        return subprocess.Popen(
-            [sys.executable, str(app.ROOT / "app.py"), command],
-            env=os.environ | {PARENT: str(self.held)},
-            pass_fds=(self.held,),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        with (self.folder / f"{command}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, str(app.ROOT / "app.py"), command],
+                env=os.environ | {PARENT: str(self.held)},
+                pass_fds=(self.held,),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def tree(self) -> dict[int, str]:
         """Role of every process of ``ioc run`` by its id; gunicorn's workers are web too."""
@@ -143,15 +144,12 @@ def growth(samples: list[Sample], least: float) -> list[tuple[str, float, float,
 
 
 def free_ports() -> int:
-    """The first of four loopback ports in a row that nobody holds."""
+    """The first of four free ports in a row, below those that clients are given."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = min(probe.getsockname()[1], 60_000)
-        with suppress(OSError):
+        first = random.randrange(20_000, 32_000)
+        with suppress(IocError):
             for port in range(first, first + PORTS):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
+                check_free("127.0.0.1", port)
             return first
 
 
