@@ -61,8 +61,15 @@ def _entries(store: KpiStore, who: Principal) -> Iterator[Entry]:
     for u in tree.values():
         if who.may_read(u.uid, tree):
             known = (u.uid, u.code, u.name, u.level, u.opened, u.closed)
-            names = (u.code, u.uid, u.name, u.name.removeprefix(u.unit_type), u.abbr)
+            names = (u.code, u.uid, u.name, u.name.removeprefix(u.unit_type), u.abbr, _spoken(u))
             yield ("org_unit", *known, _detail(store, u)), names, u.closed is not None
+
+
+def _spoken(unit: OrgUnit) -> str:
+    """Sở KHCN: the first word of the name and the initials of the others, as people say it."""
+    kind, _, rest = unit.name.partition(" ")
+    said = unit.abbr.removeprefix(kind[0]) if unit.level == "department" else ""
+    return f"{kind} {said}" if said and rest else ""
 
 
 def _detail(store: KpiStore, unit: OrgUnit) -> str:

@@ -36,6 +36,12 @@ def test_an_old_code_names_every_unit_that_had_it_with_its_dates(store):
     assert [row["id"] for row in found(store, "UBND-450")[:1]] == ["district-450-0000"]
 
 
+@pytest.mark.parametrize("written", ["sở khcn", "So KHCN", "khcn"])
+def test_a_department_is_found_as_people_call_it(sqlite_store, written):
+    names = [row["name"] for row in found(sqlite_store, written)]
+    assert names and set(names) == {"Sở Khoa học và Công nghệ"}
+
+
 def test_names_that_collide_come_with_level_dates_and_area(sqlite_store):
     rows = [row for row in found(sqlite_store, "quang ninh") if row["rank"] == 0]
     assert [(row["level"], row["name"]) for row in rows] == [
