@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Any
 
@@ -139,6 +140,18 @@ def _source(row: Row, standings: list[Row]) -> tuple[str, Piece]:
     name_ = dcc.Link(row["name"], href=f"/sources/{row['source']}")
     inside = [html.Div([name_, mark]), html.Span(text.join(words), className="under")]
     return name, html.Li(inside, **{"data-source": row["source"], "data-freshness": name})
+
+
+def reached(names: Collection[str]) -> Piece:
+    """Until when these sources have told, the oldest of them; past its limits with its mark."""
+    told = [row for row in rows(query.sources) if row["source"] in names]
+    told = [row for row in told if text.known(row["covered_until"])]
+    if not told:
+        return None
+    oldest = min(told, key=lambda row: row["covered_until"])
+    mark = components.freshness(oldest["freshness"]) if oldest["freshness"] in WORSE else None
+    words = f"Số liệu đến {text.reach(oldest['covered_until'], now())}. "
+    return html.Span([words, mark], **{"data-freshness": oldest["freshness"]})
 
 
 def _late_at(row: Row) -> Any:

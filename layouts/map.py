@@ -8,7 +8,7 @@ from dash import Input, Output, State, dcc, html
 
 from ioc.period import Period
 from kpi import query
-from layouts import components, mapcases, maps, shell, text
+from layouts import components, lately, mapcases, maps, shell, text
 from layouts.components import Piece
 from layouts.lines import AREA, Row, indicators
 from layouts.mapview import STEPS, MapView, again, found, look, whole
@@ -234,16 +234,10 @@ def _head(view: MapView, grades: list[str]) -> Piece:
     line = view.rule.threshold
     met = f"{grades.count('met')}/{len(grades)} đơn vị đạt" if line is not None else ""
     aim = text.level(*view.rule) if line is not None else "không có mức giao bằng số"
-    return html.P(
-        text.sentence(
-            text.join([
-                f"{name}: {told}",
-                f"mức giao {aim}" if line is not None else aim,
-                met,
-            ])
-        ),
-        className="under",
-    )
+    said = [f"{name}: {told}", f"mức giao {aim}" if line is not None else aim, met]
+    running = view.period.end >= today() and view.indicator["source"]
+    age = lately.reached({view.indicator["source"]}) if running else None
+    return html.P([text.sentence(text.join(said)), " ", age], className="under")
 
 
 def _list(view: MapView, shown: dict[str, Any]) -> Piece:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from dash import dcc, html
 
 from kpi import query
-from layouts import components, text
+from layouts import components, lately, text
 from layouts.components import Piece
 from layouts.lines import AREA, Row
 from layouts.mapview import DAYS, KINDS, STATES, MapView
@@ -100,7 +100,12 @@ def told(view: MapView, found: list[Row]) -> Piece:
     listed = dcc.Link("Danh sách", href=link("/records", **_listed(view)))
     return html.Div(
         [
-            html.P([text.sentence(text.join(said)), " ", listed]),
+            html.P([
+                text.sentence(text.join(said)),
+                " ",
+                lately.reached({row["source"] for row in drawn}),
+                listed,
+            ]),
             html.P(marks, className="map-looks"),
         ],
         className="map-told",

@@ -95,7 +95,7 @@ def _title(found: CaseFile) -> Piece:
                 "Mã trong kho ",
                 html.Code(found.key, className="record-key"),
                 " · nguồn ",
-                dcc.Link(found.source, href=f"/sources/{found.source}"),
+                dcc.Link(records.source_name(found.source), href=f"/sources/{found.source}"),
             ],
             className="lede",
         ),

@@ -15,7 +15,7 @@ from layouts import components, places, shell, text, theme
 from layouts.components import Piece
 from layouts.lines import AREA, Row
 from layouts.slots import changed, marks, memory
-from layouts.state import callback, desk, filters, link, now, today, who
+from layouts.state import callback, desk, filters, link, now, rows, today, who
 from layouts.web.filters import Asked, read
 from layouts.web.problems import Problem
 
@@ -105,10 +105,15 @@ def _lede(asked: dict[str, str]) -> str:
             " ",
         )
     known = f"như đã biết lúc {asked['as_of']}" if "as_of" in asked else ""
-    source = f"nguồn {asked['source']}" if "source" in asked else ""
+    source = f"nguồn {source_name(asked['source'])}" if "source" in asked else ""
     element = desk().store.catalogue.elements.get(asked.get("element", ""))
     counted = f"được đếm vào “{element.name}”" if element else ""
     return text.join([where, counted, opened, source, known])
+
+
+def source_name(key: str) -> str:
+    """What people call a source; an unknown one is told by its key."""
+    return next((row["name"] for row in rows(query.sources) if row["source"] == key), key)
 
 
 def _when(asked: dict[str, str]) -> str:

@@ -328,6 +328,13 @@ def test_open_cases_with_a_place_are_pins_and_each_says_how_it_stands(reported):
     assert "2 vụ việc trên bản đồ · 1 quá hạn" in reported.read(page.layout)
 
 
+def test_figures_and_cases_past_their_limits_say_so_on_the_map(reported):
+    assert "Số liệu đến" in reported.read(page.layout) and "Số cũ" not in reported.read(page.layout)
+    reported.world.forward(hours=6)
+    assert reported.read(page.layout).count("Số cũ") == 2
+    assert "Số cũ" not in reported.read(page.layout, to="2025", org_unit="area-457")
+
+
 @pytest.mark.parametrize(
     ("filters", "keys"),
     [
