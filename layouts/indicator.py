@@ -226,7 +226,7 @@ def _closing(view: View) -> list[Piece]:
             className="big",
         ),
         _scale(view, row.get("closing_value")),
-        html.P(text.sentence(says), className="says"),
+        html.P([text.sentence(says), *_behind(view)], className="says"),
         html.P(
             text.join([
                 _aim(line),
@@ -238,6 +238,14 @@ def _closing(view: View) -> list[Piece]:
             className="under",
         ),
     ]
+
+
+def _behind(view: View) -> list[Piece]:
+    """The way to the records that the closing figure counts, not to those of today's."""
+    href = lately.cases(view.key, view.org_unit, view.row.get("closing_period"))
+    return (
+        [" ", dcc.Link("Xem hồ sơ của số chốt", href=href, className="cases-link")] if href else []
+    )
 
 
 def _aim(line: Line) -> str:

@@ -116,12 +116,18 @@ def _title(seen: Seen) -> Piece:
             html.Div([
                 html.H1(unit.name),
                 html.P(text.join(about), className="lede"),
-                html.P(f"Giả định: {unit.assumed}", className="under") if unit.assumed else None,
+                html.P(_assumed(unit), className="under") if unit.assumed else None,
             ]),
             _records(unit),
         ],
         className="title-row",
     )
+
+
+def _assumed(unit: OrgUnit) -> str:
+    """What nobody has confirmed of this unit; a bare mark says so in a sentence."""
+    said = unit.assumed.removeprefix("giả định").strip(" :")
+    return f"Giả định: {said}" if said else "Thông tin về đơn vị này là giả định, chờ xác nhận."
 
 
 def _records(unit: OrgUnit) -> Piece:

@@ -230,7 +230,8 @@ def _counts(run: Row) -> str:
         ("gone", "mất"),
     )
     words = [f"{word} {text.number(run[key])}" for key, word in names if run.get(key)]
-    return ", ".join(words) or "không có gì mới"
+    nothing = "không có gì mới" if run["outcome"] in ("ok", "empty") else "chưa đọc được"
+    return ", ".join(words) or nothing
 
 
 def blocks(runs: list[Row]) -> Piece:

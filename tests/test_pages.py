@@ -519,3 +519,10 @@ def test_where_not_all_tiles_fit_those_that_need_a_look_come_first(reader):
     statuses = [p.to_plotly_json()["props"]["data-status"] for p in tiles]
     assert statuses[0] == "missed"
     assert "trang 1/" in words(pieces[:1])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"), [("ok", "không có gì mới"), ("retry", "chưa đọc được")]
+)
+def test_a_run_that_failed_does_not_say_that_nothing_is_new(outcome, told):
+    assert sources._counts({"outcome": outcome}) == told
