@@ -8,12 +8,10 @@ from sqlalchemy import Connection
 
 from ioc.errors import IocError
 from kpi import migrate, schema
-from kpi.schema import FAR, RECORD
+from kpi.records import SAID, matches
+from kpi.schema import FAR
 from kpi.store import KpiStore
 from kpi.tally import observe_sql
-from kpi.validation import content_hash
-
-_SAID = tuple(name for name, _, _ in RECORD if name not in ("changed_at", "hash", "run"))
 
 
 def counted(connection: Connection) -> dict[str, int]:
@@ -30,13 +28,14 @@ def altered(connection: Connection, most: int | None = None) -> Iterator[str]:
 
     ``most``: look at so many of each table only, those of the greatest keys.
     """
-    said = ", ".join(_SAID)
+    columns = ", ".join(SAID)
     for table in ("record", "record_version"):
-        sql = f"SELECT source, key, version, hash, {said} FROM {table}"
+        sql = f"SELECT source, key, version, hash, {columns} FROM {table}"
         if most is not None:
             sql += f" ORDER BY source DESC, key DESC LIMIT {most:d}"
-        for source, key, version, kept, *values in connection.execute(sa.text(sql)):
-            if content_hash(values) != kept:
+        found = connection.execute(sa.text(sql), execution_options={"yield_per": 2000})
+        for source, key, version, kept, *said in found:
+            if not matches(said, kept):
                 yield f"{source}/{key} (bản {version})"
 
 

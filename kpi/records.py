@@ -4,13 +4,11 @@ Works on the rows of ``t_in`` and ``t_gone``, and leaves in ``t_side`` what they
 and count as now.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from kpi.schema import RECORD
-from kpi.store import KpiStore
 from kpi.validation import content_hash
 
 RECORD_COLUMNS = ("source", "key", *(name for name, _, _ in RECORD))
@@ -105,28 +103,3 @@ def remove(connection: Connection, boundary: int) -> None:
 def matches(said: Sequence[object], kept: str) -> bool:
     """Whether a stored version (its ``SAID`` columns) still has the content hash it came with."""
     return content_hash(said) == kept
-
-
-def verify(
-    store: KpiStore, *, source: str | None = None, limit: int | None = None
-) -> Iterator[tuple]:
-    """Every stored version whose content is not what its hash was taken of.
-
-    Reads those of one source or of all, at most ``limit`` rows of each table.
-
-    Returns:
-        (source, key, version) of each that differs; nothing where all is as it was stored.
-    """
-    for table in ("record", "record_version"):
-        sql = f"SELECT source, key, version, hash, {', '.join(SAID)} FROM {table}"
-        sql += " WHERE source = :source" if source else ""
-        sql += f" ORDER BY source, key LIMIT {int(limit)}" if limit is not None else ""
-        with store.read() as connection:
-            found = connection.execute(
-                sa.text(sql),
-                {"source": source} if source else {},
-                execution_options={"yield_per": 2000},
-            )
-            for row in found:
-                if not matches(row[4:], row.hash):
-                    yield tuple(row[:3])
