@@ -151,7 +151,7 @@ def reached(names: Collection[str]) -> Piece:
     oldest = min(told, key=lambda row: row["covered_until"])
     mark = components.freshness(oldest["freshness"]) if oldest["freshness"] in WORSE else None
     words = f"Số liệu đến {text.reach(oldest['covered_until'], now())}. "
-    return html.Span([words, mark], **{"data-freshness": oldest["freshness"]})
+    return html.Span([words, mark, " "], **{"data-freshness": oldest["freshness"]})
 
 
 def _late_at(row: Row) -> Any:
