@@ -20,11 +20,20 @@ def layout(**_: Any) -> Piece:
     """The page: an index, then every indicator."""
     known = indicators()
     catalogue = desk().store.catalogue
-    sectors = {
+    planned = [
+        key for row in ask(query.targets).to_dict("records") for key in split(row["indicators"])
+    ]
+    order = {key: number for number, key in enumerate(planned)}  # the plan's, then all others
+
+    def place(keys: list[str]) -> int:
+        return min(order.get(key, len(order)) for key in keys)
+
+    of = {
         sector: keys
         for sector in catalogue.sectors
         if (keys := [key for key, row in known.items() if row["sector"] == sector])
     }
+    sectors = dict(sorted(of.items(), key=lambda one: place(one[1])))
     views = _views(known)
     return shell.desk_page(
         html.Div(

@@ -257,7 +257,7 @@ def _versions(key: str, found: list[Row]) -> Piece:
 
 
 def _records(key: str, uid: str, first: Period, last: Period) -> Piece:
-    """The newest records of the period at the org unit, each with its content hash."""
+    """The newest of the records that the denominator counts, each with its content hash."""
     row, elements = indicators()[key], desk().store.catalogue.elements
     counted = elements.get(row["denominator"])
     if not row["source"] or not counted or not counted.count:
@@ -266,6 +266,7 @@ def _records(key: str, uid: str, first: Period, last: Period) -> Piece:
     found = rows(
         query.records,
         sources=[row["source"]],
+        element=counted.id,
         org_units=[uid],
         opened_from=first.start,
         opened_to=last.end,
@@ -274,9 +275,9 @@ def _records(key: str, uid: str, first: Period, last: Period) -> Piece:
     if not found:
         return None
     return components.card(
-        "Bản ghi mới nhất",
+        "Bản ghi được đếm, mới tiếp nhận nhất",
         html.P(
-            "Tiếp nhận trong kỳ tại đơn vị này; trang của mỗi bản ghi nói nó được tính vào đâu.",
+            f"Được đếm vào “{counted.name}” tại đơn vị này trong kỳ.",
             className="under",
         ),
         components.table(
@@ -294,6 +295,8 @@ def _records(key: str, uid: str, first: Period, last: Period) -> Piece:
         ),
         note=dcc.Link(
             "Tất cả bản ghi",
-            href=link("/records", source=row["source"], org_unit=uid, **span),
+            href=link(
+                "/records", source=row["source"], element=counted.id, org_unit=uid, **span
+            ),
         ),
     )  # fmt: skip

@@ -114,6 +114,9 @@ def test_lineage_leads_from_the_figure_to_its_parts_polls_and_records(reader):
     assert any(href.startswith("/record/public_services/") for href in hrefs(found))
     leaf = next(h for h in hrefs(found) if h.startswith("/lineage?org_unit=") and "area" not in h)
     assert "to=2026-10" in leaf
+    ways = hrefs(found)
+    assert "/record/public_services/xong" in ways  # answered in October, and counted
+    assert "/record/public_services/muon" not in ways  # received then, and not yet answered
     assert "Không có con số này" in reader.read(lineage.layout, indicator="I99")
 
 
@@ -126,4 +129,5 @@ def test_every_indicator_is_defined_once_with_the_card_and_the_version_of_its_pa
         assert one.definition_id in said
     for target in reader.world.store.catalogue.targets.values():
         assert target.sentence in said
+    assert ids.index("I01") < ids.index("I02a") < ids.index("I04a") < ids.index("E-EDU1")
     assert any("/api/v1/indicators.csv" in href for href in hrefs(found))
