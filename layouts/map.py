@@ -232,7 +232,7 @@ def _head(view: MapView, grades: list[str]) -> Piece:
     absent = text.REASONS.get(row["reason"] or "", "chưa có số liệu")
     told = absent if shown == text.NONE else f"{shown} ({counts})"
     line = view.rule.threshold
-    met = f"{grades.count('met')}/{len(grades)} đơn vị đạt" if line is not None else ""
+    met = f"{grades.count('met')}/{len(grades)} đơn vị đủ mức giao" if line is not None else ""
     aim = text.level(*view.rule) if line is not None else "không có mức giao bằng số"
     said = [f"{name}: {told}", f"mức giao {aim}" if line is not None else aim, met]
     running = view.period.end >= today() and view.indicator["source"]

@@ -58,7 +58,7 @@ def classes(rule: Rule) -> list[tuple[str, str]]:
         ("far", f"thiếu từ {FAR} điểm: đến {far}{text.GAP}%"),
         ("mid", f"thiếu {NEAR}–{FAR} điểm: {far}–{near}{text.GAP}%"),
         ("near", f"thiếu dưới {NEAR} điểm: {near}–{line}{text.GAP}%"),
-        ("met", f"đạt: {aim}"),
+        ("met", f"đủ mức giao: {aim}"),
     ]
 
 

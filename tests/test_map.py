@@ -122,7 +122,7 @@ def test_one_org_unit_with_data_is_coloured_and_all_others_are_hatched(reader):
     assert sorted(set(grades.values())) == ["far", "met", "none"]
     legend = one(reader.see(page.layout), id="map-legend")
     assert "chưa có số liệu 39" in words([legend])
-    assert "đạt: từ 60 % 1" in words([legend])
+    assert "đủ mức giao: từ 60 % 1" in words([legend])
 
 
 def test_a_tooltip_says_name_counts_class_and_age_not_only_a_colour(reader):
