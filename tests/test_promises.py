@@ -249,6 +249,8 @@ def test_the_readme_is_two_screens_and_its_test_command_is_what_decides():
 
 def test_the_recipes_of_the_readme_load_as_they_are_written(tmp_path):
     indicator, source = block(README, "yaml")
+    for name in ("I02c", "dossiers_in_person"):  # who has followed the recipe has them already
+        indicator = indicator.replace(name, f"{name}_recipe")
     (tmp_path / "indicators").mkdir()
     (tmp_path / "indicators" / "recipe.yaml").write_text(f"name: Công thức\n{indicator}")
     (tmp_path / "sources.yaml").write_text(source)
