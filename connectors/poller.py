@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from connectors.io import IO
 from connectors.kinds import KINDS
 from connectors.privacy import secret_key
 from connectors.wire import TimedOut
-from ioc.clock import right_now
+from ioc.clock import right_now, speed
 from ioc.errors import Broken, IocError, NeedsCredentials, Transient
 from ioc.model import Batch, Counts, Rejection
 from ioc.source import Source
@@ -105,7 +105,8 @@ def poll(
             before = health.last_outcome(store, source.id)
             hung = ahead.living(source.id) >= HUNG
             if not dry_run and not (hung and before == "skipped"):
-                begin = partial(health.begin_run, store, source.id, began, slot)
+                patience = timedelta(seconds=io.left()) * speed()
+                begin = partial(health.begin_run, store, source.id, began, slot, patience)
                 run.number = _written(begin, run)
                 store = health.writing(store, run.number)
             if hung:

@@ -3,7 +3,7 @@
 A slot has one run; who lost its run to another may write no more for it.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -25,16 +25,27 @@ class RunEnded(Transient):
     """Somebody else ended this run, so it was given up: nothing more may be written for it."""
 
 
-def begin_run(store: KpiStore, source_id: str, now: datetime, slot: datetime | None = None) -> int:
+def begin_run(
+    store: KpiStore,
+    source_id: str,
+    now: datetime,
+    slot: datetime | None = None,
+    patience: timedelta = timedelta(0),
+) -> int:
     """A new run row, its number returned; older runs that never ended are marked cut short.
 
-    A run that was cut short gives its slot back, so that the next may try again at once.
+    A run that was cut short gives its slot back, so that the next may try again at once. The
+    schedule lets a poll by hand end for as long as its ``patience``: what a person confirms may
+    take longer to read than the period of its source.
 
     Raises:
-        SlotTaken: this slot has a run that was ended properly; nothing is written.
+        SlotTaken: this slot has a run that was ended properly, or must wait for a poll by hand;
+            nothing is written.
     """
     at = micros(now)
     with store.write() as connection:
+        if slot is not None and _is_polled_by_hand(connection, source_id, now, patience):
+            raise SlotTaken("đang có lần thu thập bằng tay; lượt này chờ lần đó kết thúc")
         connection.execute(
             sa.text(
                 "UPDATE poll_run SET outcome = 'retry', ended_at = :at, slot = NULL, note ="
@@ -62,6 +73,19 @@ def begin_run(store: KpiStore, source_id: str, now: datetime, slot: datetime | N
             {"id": source_id, "at": _after_seals(connection, now)},
         )
     return run
+
+
+def _is_polled_by_hand(
+    connection: Connection, source_id: str, now: datetime, patience: timedelta
+) -> bool:
+    found = connection.scalar(
+        sa.text(
+            "SELECT 1 FROM poll_run WHERE source = :source AND ended_at IS NULL AND slot IS NULL"
+            " AND started_at > :since AND started_at <= :at LIMIT 1"
+        ),
+        {"source": source_id, "since": micros(now - patience), "at": micros(now)},
+    )
+    return found is not None
 
 
 def writing(store: KpiStore, run: int) -> KpiStore:

@@ -278,6 +278,24 @@ def test_a_poll_that_died_leaves_a_run_that_the_next_one_ends(
 # -- said once (27, 33) --------------------------------------------------------------------------
 
 
+def test_the_schedule_waits_for_a_poll_by_hand_but_not_for_one_that_died(
+    store: KpiStore, settings: Any
+) -> None:
+    def scheduled(at: datetime) -> str:
+        return poll(store, source, settings, now=at, slot=at)["outcome"]
+
+    with Chaos(Answer({"value": []})) as server:
+        source = rest_source(server.url, options=Lined({"poll_deadline": 60}))
+        health.publish_sources(store, [source])
+        by_hand = health.begin_run(store, source.id, NOW)
+        assert scheduled(NOW + timedelta(seconds=30)) == "skipped"
+        with health.writing(store, by_hand).write():
+            pass  # a reply that was held can still be confirmed
+        assert scheduled(NOW + timedelta(seconds=90)) != "skipped"
+        with pytest.raises(health.RunEnded), health.writing(store, by_hand).write():
+            pass
+
+
 def test_a_failing_source_is_announced_once_and_so_is_its_return(
     sqlite_store: KpiStore, settings: Any, caplog: Any
 ) -> None:
