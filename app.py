@@ -10,7 +10,9 @@ import json
 import logging
 import os
 import secrets
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -247,8 +249,11 @@ def poll(settings: Settings, arguments: argparse.Namespace) -> int:
         raise IocError(f"không có nguồn {arguments.source!r}; có: {names}")
     if not arguments.dry_run:
         health.publish_sources(store, sources)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # its run ends: the schedule waits for it
+        signal.signal(number, lambda *_: stop.set())
     how = {"dry_run": arguments.dry_run, "confirm": arguments.confirm}
-    done = poller.poll(store, source, settings, **how)
+    done = poller.poll(store, source, settings, stop=stop, **how)
     if not arguments.dry_run:
         print(json.dumps(done, ensure_ascii=False, indent=2, default=str))
     return 0 if done.get("outcome") in ("ok", "empty") else 1
