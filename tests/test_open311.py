@@ -16,8 +16,10 @@ from connectors.poller import poll
 from ioc.config import Lined
 from ioc.errors import Broken, ConfigError, Transient
 from ioc.model import Batch
+from ioc.period import week_start
 from ioc.source import Source
 from kpi import health
+from kpi.schema import instant_of, micros
 from kpi.store import KpiStore
 from tests.chaos import Answer, Chaos, Request, serve
 from tests.fields import source_of
@@ -128,7 +130,8 @@ def test_a_capped_server_with_2500_reports_loses_none_and_doubles_none(
 def test_windows_are_halved_and_walked_from_the_oldest_to_the_newest() -> None:
     crowd = many(300, datetime(2026, 11, 1, tzinfo=UTC), timedelta(hours=1))
     with Chaos(Desk(*crowd, cap=40)) as server:
-        batches = walk(open311_source(server.url, options={**OPTIONS, "cap": 40}))
+        source = open311_source(server.url, options={**OPTIONS, "cap": 40})
+        batches = walk(source, cursor("2026-11-02T00:00:00Z"))
         assert all(len(batch.rows) < 40 for batch in batches)
         seen = [json.loads(batch.cursor or "")["seen"] for batch in batches]
         assert seen == sorted(seen) and seen[-1] == "2026-11-22T01:00:00Z"
@@ -152,20 +155,42 @@ def test_a_second_with_more_reports_than_the_cap_is_broken_and_says_so() -> None
     assert len(server.requests) < 60
 
 
-def test_a_first_load_that_was_cut_goes_on_and_then_reads_all_once(
+def test_a_first_load_that_was_cut_has_stored_nothing_and_begins_anew(
     sqlite_store: KpiStore, settings: Any
 ) -> None:
     desk = Desk(*many(60, datetime(2026, 10, 1, tzinfo=UTC), timedelta(hours=20)))
-    down: list[Answer] = []
-    with Chaos(lambda request: desk(request) if not down else down[0]) as server:
-        source = open311_source(server.url, options={**OPTIONS, "span": "10d", "deadline": 0.5})
-        with IO(source, now=lambda: NOW, env={}) as io:
-            some = open311.poll(source, None, io)
-            reached = [next(some) for _ in range(3)][-1].cursor
-        rest = walk(source, reached)
-    assert [batch.whole for batch in rest] == [False] * (len(rest) - 1) + [True]
-    assert len(ids(rest[-1:])) == 60
-    assert min(ids(rest[:-1])) > 15  # the lag is read again, not everything
+    answers = iter([True] * 3 + [False])
+    with Chaos(
+        lambda request: (
+            desk(request) if next(answers, True) else Answer(body=b"<html>", type="text/html")
+        )
+    ) as server:
+        source = open311_source(server.url, options={**OPTIONS, "span": "10d"})
+        cut = polled(sqlite_store, source, settings)
+        assert (cut["outcome"], cut["read"]) == ("broken", 0)
+        assert health.watermark(sqlite_store, source.id) is None
+        assert numbers(polled(sqlite_store, source, settings))[:2] == (60, 60)
+
+
+def test_the_past_of_a_first_load_follows_the_order_of_changes(
+    store: KpiStore, settings: Any
+) -> None:
+    """A report that changed late pulls none of those opened after it to its own week."""
+    rows = []
+    for number in range(1, 9):
+        opened = datetime(2026, 10, number, tzinfo=UTC) + timedelta(days=4 * number)
+        changed = NOW - timedelta(days=1) if number == 1 else opened + timedelta(hours=1)
+        rows.append(report(number, opened, updated_datetime=changed.isoformat()))
+    with Chaos(Desk(*rows)) as server:
+        plain = open311_source(server.url)
+        fields = Lined({**plain.fields, "changed_at": "updated_datetime"})
+        source = open311_source(server.url, options={**OPTIONS, "span": "5d"}, fields=fields)
+        polled(store, source, settings)
+    with store.read() as connection:
+        weeks = connection.execute(sa.text("SELECT changed_at, known_at FROM record")).all()
+    assert [known for _, known in weeks] == [
+        micros(week_start(instant_of(changed))) for changed, _ in weeks
+    ]
 
 
 # -- what the filter does not see -----------------------------------------------------------------

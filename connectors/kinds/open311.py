@@ -29,20 +29,24 @@ Window = tuple[datetime, list[Any], str]  # its end, its rows, where they stood
 
 
 def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
-    """Reports opened since the cursor, less the lag; then all of them, where a sweep is due."""
+    """Reports opened since the cursor, less the lag; all of them at first and when a sweep is due.
+
+    The first load is one batch: windows of opening do not follow the order of changes, in which
+    the store rebuilds what was known when.
+    """
     now = io.now().replace(microsecond=0)
     seen, swept = _remembered(since, now)
     first = _first(source)
     start = max(first, seen - source.lag) if seen else first
     end = max(now, start, seen or start)  # where our clock went back, nothing is taken for gone
-    for until, rows, origin in _walk(source, io, start, end):
-        if since is None and until == end:
-            swept = now  # the first load has just read everything
-        yield Batch(rows, _cursor(max(until, seen or until), swept), origin=origin)
-    if _is_due(source, swept, now):
+    if seen:
+        for until, rows, origin in _walk(source, io, start, end):
+            yield Batch(rows, _cursor(max(until, seen), swept), origin=origin)
+    if seen is None or _is_due(source, swept, now):
         windows = list(_walk(source, io, first, end))
         rows = [row for _, found, _ in windows for row in found]
-        yield Batch(rows, _cursor(end, now), whole=True, origin=windows[-1][2])
+        whole = "sweep" in source.options
+        yield Batch(rows, _cursor(end, now), whole=whole, origin=windows[-1][2])
 
 
 def faults(source: Source) -> Iterator[tuple[str, str]]:
