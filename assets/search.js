@@ -33,19 +33,24 @@
     window.scrollTo(0, 0);
   }
 
+  function watch() {
+    if (watched === list()) return;
+    watched = list();
+    new MutationObserver(function () { open(document.activeElement === box()); })
+      .observe(watched, {childList: true});
+  }
+
   document.addEventListener('focusin', function (event) {
     if (event.target !== box()) return;
     var field = box();
     field.setAttribute('role', 'combobox');
     field.setAttribute('aria-autocomplete', 'list');
     field.setAttribute('aria-controls', 'search-options');
-    if (watched !== list()) {
-      watched = list();
-      new MutationObserver(function () { open(document.activeElement === box()); })
-        .observe(watched, {childList: true});
-    }
+    watch();
     open(true);
   });
+  // the masthead may have been drawn anew between the focus and the letters
+  document.addEventListener('input', function (event) { if (event.target === box()) watch(); });
   document.addEventListener('focusout', function (event) {
     if (event.target === box()) open(false);
   });
