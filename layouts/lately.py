@@ -127,7 +127,8 @@ def _source(row: Row, standings: list[Row]) -> tuple[str, Piece]:
     aged = [s for s in standings if s["indicator"] and s["freshness"] in WORSE]
     worst = min(aged, key=lambda s: WORSE.index(s["freshness"]), default=None)
     name = worst["freshness"] if worst else row["freshness"]
-    upto = worst["data_as_of"] if worst else row["covered_until"]
+    told = [s["data_as_of"] for s in standings if text.known(s["data_as_of"])]
+    upto = worst["data_as_of"] if worst else max(told, default=row["covered_until"])
     since = worst["late_at"] if worst else _late_at(row)
     words = [f"số liệu đến {text.reach(upto, now())}" if text.known(upto) else "chưa có số liệu"]
     if name in WORSE and text.known(since):
