@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 SANDBOX = "IOC_WITH_SANDBOX"
-SYSTEMS = ("public_services", "field_reports")  # those of the sample province that have a port
 WORKERS, THREADS, GRACEFUL = 2, 128, 3
 
 INDEX = """<!DOCTYPE html>
@@ -126,14 +125,17 @@ def load_sources(settings: Settings) -> Any:
     What the environment does not set points at the sample province.
     """
     from connectors.config import load_sources, paths_of
+    from connectors.sandbox import systems
     from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET
 
+    home = (settings.data / "sandbox").absolute()
     sample = {
         "IOC_PUBLIC_SERVICES_URL": f"http://127.0.0.1:{settings.sandbox_port}",
         "IOC_PUBLIC_SERVICES_CLIENT_ID": CLIENT_ID,
         "IOC_PUBLIC_SERVICES_CLIENT_SECRET": CLIENT_SECRET,
         "IOC_FIELD_REPORTS_URL": f"http://127.0.0.1:{settings.sandbox_port + 2}",
-        "IOC_STAFF_FOLDER": str((settings.data / "sandbox" / "staff").absolute()),
+        "IOC_STAFF_FOLDER": str(home / "staff"),
+        **systems.sample_of(settings.sandbox_port, home),
     }
     for name, value in sample.items():
         if not _is_given(name):
@@ -267,7 +269,7 @@ def _await_sandbox(settings: Settings, seconds: float = 60.0) -> None:
     folder, end = Path(_given("IOC_STAFF_FOLDER")), time.monotonic() + seconds
     while SANDBOX in os.environ and time.monotonic() < end:
         state = ask("127.0.0.1", settings.sandbox_port + 1, "/healthz") or {}
-        if folder.is_dir() and state.get("soBaoCao"):
+        if folder.is_dir() and state.get("chuanBiXong"):
             return
         time.sleep(0.2)
 
@@ -276,12 +278,12 @@ def sandbox(settings: Settings, arguments: argparse.Namespace) -> int:
     """Serve the sample province on loopback ports, or stop one system of a running one."""
     if arguments.action:
         path = {"stop": "/control/dung", "start": "/control/chay"}[arguments.action]
-        path += f"?heThong={arguments.system or SYSTEMS[0]}"
+        path += f"?heThong={arguments.system or 'public_services'}"
         answer = ask(
             "127.0.0.1", settings.sandbox_port + 1, path, "POST", **{"X-Sandbox-Control": "1"}
         )
         print("Tỉnh mẫu không chạy." if answer is None else json.dumps(answer, ensure_ascii=False))
-        return 0 if answer else 1
+        return int(not answer or "thongBao" in answer)
     from connectors.sandbox import serve
 
     load_sources(settings)
@@ -292,6 +294,7 @@ def sandbox(settings: Settings, arguments: argparse.Namespace) -> int:
         seed=settings.sandbox_seed,
         client_id=_given("IOC_PUBLIC_SERVICES_CLIENT_ID"),
         client_secret=_given("IOC_PUBLIC_SERVICES_CLIENT_SECRET"),
+        home=(settings.data / "sandbox").absolute(),
     )
     return 0
 
@@ -379,10 +382,14 @@ def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Everything on one machine: sample province, poller and web, until told to stop."""
-    real = any(_is_given(f"IOC_{system.upper()}_URL") for system in SYSTEMS)
+    from connectors.sandbox import systems
+
+    addresses = ["IOC_PUBLIC_SERVICES_URL", "IOC_FIELD_REPORTS_URL"]
+    real = any(map(_is_given, [*addresses, *(listed.variable for listed in systems.SYSTEMS)]))
     if real and settings.clock:
         raise IocError("IOC_CLOCK chỉ dùng với tỉnh mẫu: số thật không có giờ giả")
-    sample = range(settings.sandbox_port, settings.sandbox_port + 1 + len(SYSTEMS))
+    first = settings.sandbox_port
+    sample = [*range(first, first + systems.FIRST), *systems.ports(first)]
     for port in (settings.port, *(() if real else sample)):
         check_free(settings.host, port)
 
@@ -431,7 +438,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         "--confirm", action="store_true", help="nhận phản hồi đang bị giữ, sau khi đã xem lại"
     )
     parsers["sandbox"].add_argument("action", nargs="?", choices=("stop", "start"))
-    parsers["sandbox"].add_argument("system", nargs="?", choices=SYSTEMS)
+    parsers["sandbox"].add_argument("system", nargs="?", help="mã nguồn của hệ thống mẫu")
     parsers["export"].add_argument("question", help="standings, values, targets, …")
     parsers["export"].add_argument("filter", nargs="*", help="bộ lọc, ví dụ org_unit=area-qb")
     _boundary_arguments(parsers["import-boundaries"])

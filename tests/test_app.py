@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import app as program
+from connectors.sandbox import systems
 from ioc.errors import IocError
 from ioc.settings import Settings
 from layouts.web import guard
@@ -245,7 +246,8 @@ class Running:
 @pytest.fixture
 def running(tmp_path: Path, unused_port: Any) -> Iterator[Running]:
     """The product, ready."""
-    started = Running(tmp_path, unused_port(), neighbouring_ports(3))
+    count = systems.FIRST + len(systems.SYSTEMS)
+    started = Running(tmp_path, unused_port(), neighbouring_ports(count))
     started.until_ready()
     yield started
     started.end()

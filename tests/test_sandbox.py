@@ -25,7 +25,7 @@ import sqlalchemy as sa
 import app as program
 from connectors.config import load_sources
 from connectors.poller import poll
-from connectors.sandbox import lived, serve
+from connectors.sandbox import doors, lived, serve, systems
 from connectors.sandbox.dossiers import dossiers_of_day
 from connectors.sandbox.field_desk import CAP, FieldReports
 from connectors.sandbox.field_reports import SERVICES
@@ -45,6 +45,7 @@ from kpi import health, query
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=LOCAL)
 SEED = 450
+ORDER = {"X-Sandbox-Control": "1"}
 Row = dict[str, Any]
 
 
@@ -521,9 +522,9 @@ def test_every_reply_and_every_row_says_that_it_is_sample_data(running: Running)
 
 
 def test_only_this_machine_can_reach_the_sandbox(running: Running):
-    assert serve.HOST == "127.0.0.1"
+    assert doors.HOST == "127.0.0.1"
     with pytest.raises(IocError, match="không mở được"):
-        serve._listen(running.sandbox.portal.port)
+        doors.listen(running.sandbox.portal.port)
 
 
 def test_dossiers_asked_for_arrive_behind_every_cursor(start: Start):
@@ -549,6 +550,31 @@ def test_the_portal_can_die_and_come_back_on_its_port(start: Start):
     assert httpx2.get(own.portal).status_code == 200
 
 
+def test_the_staff_folder_can_go_away_and_come_back_as_it_was(start: Start, tmp_path: Path):
+    own = start(folder=tmp_path / "staff")
+    own.await_reports()
+    before = sorted(path.name for path in (tmp_path / "staff").iterdir())
+    assert own.order("/control/dung?heThong=staff", **ORDER).json()["heThong"]["staff"] is False
+    assert not (tmp_path / "staff").exists()
+    assert httpx2.get(own.control + "/healthz").status_code == 503
+    assert own.order("/control/chay?heThong=staff", **ORDER).json()["heThong"]["staff"] is True
+    assert sorted(path.name for path in (tmp_path / "staff").iterdir()) == before
+
+
+def test_every_listed_system_opens_closes_and_answers_where_its_source_looks(
+    start: Start, tmp_path: Path
+):
+    own = start(home=tmp_path / "home")
+    own.await_reports()
+    for listed in systems.SYSTEMS:
+        system = own.sandbox.systems[listed.source]
+        assert system.is_open, listed.source
+        answer = own.order(f"/control/dung?heThong={listed.source}", **ORDER).json()
+        assert [one for one, is_open in answer["heThong"].items() if not is_open] == [listed.source]
+        own.order(f"/control/chay?heThong={listed.source}", **ORDER)
+        assert system.is_open, listed.source
+
+
 def test_the_sandbox_ends_at_once_when_told_to(tmp_path: Path):
     program = (
         "from pathlib import Path; from connectors.sandbox import serve;"
@@ -568,8 +594,6 @@ def test_the_sandbox_ends_at_once_when_told_to(tmp_path: Path):
 
 
 # --- the field reports ---------------------------------------------------------------------------
-
-ORDER = {"X-Sandbox-Control": "1"}
 
 
 def said(row: Row, name: str) -> Any:

@@ -6,9 +6,11 @@
         /control/phan-anh?so=5&coQuan=19207    field reports filed at this instant in a commune
         /control/dinh-chinh                    a corrected re-issue of the latest staff workbook
         /control/dung, /control/chay           stop and start a system: a source that dies
-                                               (?heThong=field_reports; the portal by default)
+                                               (?heThong=source; the portal by default)
     first_port + 2   field reports (connectors.sandbox.field_desk), source ``field_reports``
+    first_port + 3…  every other system that has a port (connectors.sandbox.systems)
     folder           the staff workbooks (connectors.sandbox.staff), source ``staff``
+    home             folders of the other systems that are files
 The reader's credentials are the sample values ``portal.CLIENT_ID`` and ``CLIENT_SECRET``, or what
 IOC_PUBLIC_SERVICES_CLIENT_ID and _CLIENT_SECRET say.
 """
@@ -17,79 +19,33 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connectors.sandbox import lived
+from connectors.sandbox import lived, systems
+from connectors.sandbox.doors import Door, Shelf
 from connectors.sandbox.field_desk import FieldReports
 from connectors.sandbox.journal import SLOT, Journal, sequence
 from connectors.sandbox.mark import SAMPLE, marked
+from connectors.sandbox.place import Place, System
 from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET, Portal
 from connectors.sandbox.province import Province
 from connectors.sandbox.staff import MARKER, StaffReports, check_folder
 from ioc.clock import right_now, speed
-from ioc.errors import IocError
 from ioc.orgunits import OrgUnits
 
-HOST = "127.0.0.1"
 CORRECT_EVERY = 600.0  # seconds between two corrected re-issues of the latest workbook
 NOTE_EVERY = 5.0
 
 log = logging.getLogger(__name__)
-
-
-class Door:
-    """One loopback port with an application behind it, that can be closed and opened again."""
-
-    def __init__(self, app: Callable, port: int) -> None:
-        self._app, self.port = app, port
-        self._server: uvicorn.Server | None = None
-        self._task: asyncio.Task | None = None
-
-    async def open(self) -> None:
-        if self._server is not None:
-            return
-        listener = _listen(self.port)
-        self.port = listener.getsockname()[1]
-        config = uvicorn.Config(
-            self._app,
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=2,
-        )
-        self._server = _Server(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0.005)
-
-    async def close(self) -> None:
-        if self._server is not None and self._task is not None:
-            self._server.should_exit = True
-            await self._task
-        self._server = self._task = None
-
-    @property
-    def is_open(self) -> bool:
-        return self._server is not None
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the sandbox's: its servers share one process."""
-        yield
 
 
 class Sandbox:
@@ -108,6 +64,7 @@ class Sandbox:
         token_life: float = 300,
         per_second: float | None = None,
         correct_every: float = CORRECT_EVERY,
+        home: Path | None = None,
     ) -> None:
         check_folder(folder)
         self.now = now or right_now
@@ -131,13 +88,22 @@ class Sandbox:
         self.portal = Door(portal.app(), first_port)
         self.control = Door(self._control(), first_port + 1 if first_port else 0)
         self.field = Door(self.field_reports.app(), first_port + 2 if first_port else 0)
-        self.systems = {"public_services": self.portal, "field_reports": self.field}
+        self.prepared = False
+        self.systems: dict[str, System] = {
+            "public_services": self.portal,
+            "field_reports": self.field,
+            "staff": Shelf(folder, lambda now: None),
+        }
+        if home is not None:
+            for listed, port in zip(systems.SYSTEMS, systems.ports(first_port), strict=True):
+                place = Place(province, self.now, systems.home_of(home, listed), port)
+                self.systems[listed.source] = listed.make(place)
 
     async def live(self, stop: asyncio.Event, ready: Callable[["Sandbox"], None]) -> None:
-        """Serve until told to stop."""
-        doors = (*self.systems.values(), self.control)
-        for door in doors:
-            await door.open()
+        """Serve until told to stop; what has a port answers before histories are written."""
+        first: tuple[System, ...] = (self.portal, self.field, self.control)
+        for system in first:
+            await system.open()
         tending = asyncio.create_task(self._tend())
         ready(self)
         waiting = asyncio.create_task(stop.wait())
@@ -148,17 +114,27 @@ class Sandbox:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await tending  # what broke the folder is raised here
-            for door in doors:
-                await door.close()
+            for system in (*self.systems.values(), self.control):
+                if system.port is not None:
+                    await system.close()
 
     async def _tend(self) -> None:
-        """Write the workbooks, then keep the folder alive."""
+        """Write the workbooks and open all systems, then keep what changes alive."""
         self.reports = await asyncio.to_thread(self.staff.write_history, self.now())
+        for system in self.systems.values():
+            if not system.is_open:
+                await system.open()
+        self.prepared = True
         months, clock = len(self.staff.months(self.now())), asyncio.get_running_loop().time
         correct_at = clock() + self.correct_every
         while True:
             await asyncio.to_thread(self.note)
             await asyncio.sleep(NOTE_EVERY)
+            for system in list(self.systems.values()):
+                if system.is_open:
+                    await asyncio.to_thread(system.tend, self.now())
+            if not self.systems["staff"].is_open:
+                continue
             if len(self.staff.months(self.now())) != months:
                 months = len(self.staff.months(self.now()))
                 self.reports = await asyncio.to_thread(self.staff.write_history, self.now())
@@ -185,13 +161,15 @@ class Sandbox:
         return marked(Starlette(routes=routes))
 
     async def _health(self, _: Request) -> Response:
-        ready = self.reports is not None and all(door.is_open for door in self.systems.values())
+        ready = self.prepared and all(system.is_open for system in self.systems.values())
         state = "sẵn sàng" if ready else "đang chuẩn bị"
         body = {"ghiChu": SAMPLE, "trangThai": state, "soBaoCao": self.reports or 0}
+        body |= {"chuanBiXong": self.prepared}
         return JSONResponse(body | self._open(), 200 if ready else 503)
 
-    def _open(self) -> dict[str, bool]:
-        return {"congMotCua": self.portal.is_open, "phanAnh": self.field.is_open}
+    def _open(self) -> dict[str, Any]:
+        named = {"congMotCua": self.portal.is_open, "phanAnh": self.field.is_open}
+        return named | {"heThong": {name: one.is_open for name, one in self.systems.items()}}
 
     async def _ask(self, request: Request) -> Response:
         return await _asked(request, "maHoSo", self.journal.ask)
@@ -208,19 +186,19 @@ class Sandbox:
         return JSONResponse({"ghiChu": SAMPLE, "tep": name})
 
     async def _stop(self, request: Request) -> Response:
-        return await self._turn(request, Door.close)
+        return await self._turn(request, lambda system: system.close())
 
     async def _start(self, request: Request) -> Response:
-        return await self._turn(request, Door.open)
+        return await self._turn(request, lambda system: system.open())
 
-    async def _turn(self, request: Request, turn: Callable[[Door], Awaitable[None]]) -> Response:
+    async def _turn(self, request: Request, turn: Callable[[System], Awaitable[None]]) -> Response:
         if refused := _refused(request):
             return refused
-        door = self.systems.get(request.query_params.get("heThong", "public_services"))
-        if door is None:
+        system = self.systems.get(request.query_params.get("heThong", "public_services"))
+        if system is None:
             known = ", ".join(self.systems)
             return JSONResponse({"ghiChu": SAMPLE, "thongBao": f"heThong: {known}"}, 400)
-        await turn(door)
+        await turn(system)
         return JSONResponse({"ghiChu": SAMPLE} | self._open())
 
 
@@ -281,14 +259,3 @@ def _pass_on(stop: threading.Event, loop: asyncio.AbstractEventLoop, ended: asyn
     stop.wait()
     with contextlib.suppress(RuntimeError):  # the loop has ended by itself
         loop.call_soon_threadsafe(ended.set)
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-    except OSError as error:
-        listener.close()
-        raise IocError(f"cổng {port} của tỉnh mẫu không mở được: {error.strerror}") from error
-    return listener

@@ -1,0 +1,57 @@
+"""The systems of the synthetic province: which source each one feeds, and where it is found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from connectors.sandbox.place import Place, System
+
+FIRST = 3  # ports before these: the portal, the control port, the field reports
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One system: its source, its module, the variable of its address and the form of that.
+
+    The form may name ``{port}`` and ``{folder}``; ``sample`` are the credentials of the sample,
+    by variable.
+    """
+
+    source: str
+    module: str
+    variable: str
+    form: str
+    sample: Mapping[str, str] = field(default_factory=dict)
+
+    def address(self, port: int, folder: Path) -> str:
+        """Where the source finds the system."""
+        return self.form.format(port=port, folder=folder)
+
+    def make(self, place: Place) -> System:
+        """The system, closed."""
+        module = import_module(f"connectors.sandbox.{self.module}")
+        return module.make(place)
+
+
+SYSTEMS: tuple[Listed, ...] = ()
+"""Beside the portal, the field reports and the staff folder, which ``serve`` builds itself."""
+
+
+def ports(first: int) -> list[int]:
+    """The port of each listed system, whether it needs one or not; zeros for a first port of 0."""
+    return [first + FIRST + i if first else 0 for i in range(len(SYSTEMS))]
+
+
+def home_of(folder: Path, listed: Listed) -> Path:
+    """The folder of a system under the sample's own."""
+    return folder / listed.source
+
+
+def sample_of(first: int, folder: Path) -> dict[str, str]:
+    """What the variables of all listed systems say while the sample is read."""
+    found: dict[str, str] = {}
+    for listed, port in zip(SYSTEMS, ports(first), strict=True):
+        found[listed.variable] = listed.address(port, home_of(folder, listed))
+        found |= listed.sample
+    return found
