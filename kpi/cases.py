@@ -155,6 +155,23 @@ def _count_in(chosen: _Filter, element: Element, first: date | None, last: date 
         chosen.values["day"] = day_number(first)
     if last:
         chosen.values["until"] = day_number(last)
+    if element.over_time == "last":
+        _count_last(chosen, element, last)
+
+
+def _count_last(chosen: _Filter, element: Element, last: date | None) -> None:
+    """Of a stock, the last check of each org unit that is still open: in the year of ``last``."""
+    unit, day = EVENT[element.at]
+    if last:
+        chosen.values["day"] = day_number(date(last.year, 1, 1))
+        chosen.add(
+            f"EXISTS (SELECT 1 FROM org_unit o WHERE o.uid = r.{unit}"
+            " AND o.opened_day <= :until AND o.closed_day >= :until)"
+        )
+    chosen.add(
+        f"r.{day} = (SELECT MAX(x.{day}) FROM record x WHERE x.kind = {text(str(element.count))}"
+        f" AND x.{unit} = r.{unit} AND x.{day} BETWEEN :day AND :until)"
+    )
 
 
 def place(row: tuple) -> str:

@@ -25,7 +25,11 @@ JUMP, JUMP_FROM = 10.0, 100.0
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A quantity that is counted from records (``count``) or declared by a source (``reading``)."""
+    """A quantity that is counted from records (``count``) or declared by a source (``reading``).
+
+    Counted with ``over_time`` "last" it is a stock: at each check the source lists every item
+    again (an inventory), and what is listed on a month's last day of checks is the month's count.
+    """
 
     id: str
     name: str
@@ -104,7 +108,7 @@ def read_element(name: str, form: Form) -> Element:
         distinct=distinct,
         over_time=_read_sum(form, "over_time", OVER_TIME),
         over_units=_read_sum(form, "over_units", OVER_UNITS),
-        silence=form.choice("silence", ("zero", "unknown"), "zero" if counted else "unknown"),
+        silence=form.choice("silence", ("zero", "unknown"), _silence(form, counted)),
         serves=form.choices("serves", SERVES, ()),  # type: ignore[arg-type]
         range=_read_range(form),
         jump=_more_than(form, "jump", 1, JUMP),
@@ -113,9 +117,17 @@ def read_element(name: str, form: Form) -> Element:
     if len({distinct is not None, *(s == "distinct" for s in _sums(element))}) > 1:
         form.fault("đếm không trùng thì cả distinct, over_time và over_units đều phải ghi vậy")
     if counted and element.over_time == "last":
-        form.fault("số đếm từ bản ghi không dùng “over_time: last”", "over_time")
+        if element.at != "opened_at":
+            form.fault("số đếm theo kỳ kiểm kê (“over_time: last”) phải ghi “at: opened_at”", "at")
+        if element.silence == "zero":
+            form.fault("tháng không kiểm kê là chưa biết: không ghi “silence: zero”", "silence")
     form.close()
     return element
+
+
+def _silence(form: Form, counted: str | None) -> str:
+    """A flow of records is zero where none came; a stock is unknown where nobody looked."""
+    return "zero" if counted and form.data.get("over_time") != "last" else "unknown"
 
 
 def _read_range(form: Form) -> tuple[float, float]:

@@ -398,19 +398,35 @@ def _ages(
     if source is None:
         return None, None, None, ""
     late, stale = indicator.late_after, indicator.stale_after
-    if source.is_record:
+    _, denominator = _elements(snapshot, indicator)
+    heard = pace.record_limits(source.covered_until, source.late_after, source.stale_after)
+    if source.is_record and not (denominator and denominator.over_time == "last"):
         data_as_of = source.covered_until
         late_at, stale_at = pace.record_limits(
             data_as_of, late or source.late_after, stale or source.stale_after
         )
     else:
-        period = Period("month", live.upto) if live and live.upto else None
-        data_as_of = period.ends_at if period else None
+        month = Period("month", live.upto) if live and live.upto else None
+        data_as_of = month.ends_at if month else None
         days = indicator.reporting_days
-        late_at, stale_at = pace.reading_limits(
-            period, source.reporting_days if days is None else days, late, stale
+        due = pace.reading_limits(
+            _spoken_for(indicator, month),
+            source.reporting_days if days is None else days,
+            late,
+            stale,
+        )
+        # overdue, or said by a source that nobody has heard since: whichever comes first
+        late_at, stale_at = (
+            min(filter(None, limits)) if month else None for limits in zip(due, heard, strict=True)
         )
     return data_as_of, late_at, stale_at, pace.freshness(snapshot.clock, late_at, stale_at)
+
+
+def _spoken_for(indicator: Indicator, month: Period | None) -> Period | None:
+    """The period that a figure declared up to a month is of: a quarter's holds for a quarter."""
+    if month is None or indicator.grain not in ("quarter", "year"):
+        return month
+    return Period.of("quarter" if indicator.grain == "quarter" else "year", month.start)
 
 
 def _expected(

@@ -289,7 +289,7 @@ def _last_readings(asked: _Asked, month: Period, parent: str) -> Iterator[tuple]
         " AND u.opened_day <= :last AND u.closed_day >= :last"
     )
     b = asked.source.boundary
-    for row in asked.fetch(
+    found = asked.fetch(
         "SELECT x.org_unit, x.day, x.value, x.known_at, x.run FROM org_unit u JOIN observation x"
         f" ON x.org_unit = u.uid AND x.element = :e AND {visible('x', b)} AND x.day = (SELECT"
         " MAX(y.day) FROM observation y WHERE y.element = :e AND y.org_unit = u.uid"
@@ -297,8 +297,13 @@ def _last_readings(asked: _Asked, month: Period, parent: str) -> Iterator[tuple]
         " ORDER BY x.org_unit",
         first=day_number(start.start),
         last=day_number(month.end),
-    ):
+    )
+    for row in found:
         yield _observed(asked, row, parent)
+    if asked.element.count and asked.depth == len(STEPS) - 1:
+        for row in found:
+            day = Period.of("day", date_of(row.day))
+            yield from _records(asked, day, None, units=(row.org_unit,))
 
 
 def _records(

@@ -1,7 +1,8 @@
 """Records are counted into observations: how many, per element, org unit and local day.
 
 A touched (record kind, org unit, day) is counted again from the records themselves, so that a
-count heals. Distinct counts keep members: how many records stand behind each member key.
+count heals. Distinct counts keep members: how many records stand behind each member key. A stock
+is counted on each day on which its org unit was checked, so there its zero is a fact.
 """
 
 from collections import defaultdict
@@ -63,8 +64,12 @@ def observe_sql(catalogue: Catalogue) -> list[str]:
             f"SUM(CASE WHEN {where_sql(e, 'r')} AND {serves_sql(e, 'u')} THEN 1 ELSE 0 END) AS n{i}"
             for i, e in enumerate(elements)
         )
+        for i, element in enumerate(elements):
+            if element.over_time == "last":
+                checked = f"r.key IS NOT NULL AND {serves_sql(element, 'u')}"
+                counted += f", SUM(CASE WHEN {checked} THEN 1 ELSE 0 END) AS m{i}"
         rows = " UNION ALL ".join(
-            f"SELECT {text(e.id)}, org_unit, day, CAST(NULLIF(n{i}, 0) AS DOUBLE PRECISION)"
+            f"SELECT {text(e.id)}, org_unit, day, CAST({_found(e, i)} AS DOUBLE PRECISION)"
             " FROM counted"
             for i, e in enumerate(elements)
         )
@@ -77,6 +82,13 @@ def observe_sql(catalogue: Catalogue) -> list[str]:
             f" GROUP BY k.org_unit, k.day) {rows}"
         )
     return statements
+
+
+def _found(element: Element, i: int) -> str:
+    """What a day's count says; NULL where it says nothing."""
+    if element.over_time == "last":
+        return f"CASE WHEN m{i} > 0 THEN n{i} END"
+    return f"NULLIF(n{i}, 0)"
 
 
 def touch_sql(catalogue: Catalogue) -> list[str]:

@@ -6,7 +6,7 @@ calendar, remembers everything that was ever said, and counts it all again whene
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -223,10 +223,18 @@ class Oracle:
                 continue
             yield case, unit, day_of(instant)
 
+    def _checked(self, element: Element, cases: list[Said]) -> Iterable[tuple[Said, str, int]]:
+        """The cases that make an org unit's day one on which a stock was looked at."""
+        if element.over_time != "last":
+            return []
+        return self._counted(replace(element, where={}), cases)
+
     def _observe(self, tables: Tables, cases: list[Said], figures: list[Said]) -> None:
         for element in self.catalogue.elements.values():
             if element.count and not element.distinct:
                 counted: Counter = Counter()
+                for _, unit, day in self._checked(element, cases):
+                    counted[element.id, unit, day] += 0
                 for _, unit, day in self._counted(element, cases):
                     counted[element.id, unit, day] += 1
                 tables.observation.update({key: float(n) for key, n in counted.items()})

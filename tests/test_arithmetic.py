@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -426,12 +427,41 @@ def test_readings_are_late_when_the_next_period_was_due(live):
     live.poll(STAFF, share(STAFF_OF, "SYT", "2026-10", 95, 100))
     found = live.standing("T12a", "I12a")
     assert found.data_as_of == at("2026-11-01 00:00")
-    assert found.late_at == at("2026-12-11 00:00") and found.stale_at == at("2027-01-11 00:00")
     assert (found.freshness, found.declared) == ("fresh", 1)
-    live.now = at("2026-12-11 00:01")
+    for instant, freshness in (
+        ("2026-12-10 23:59", "fresh"),
+        ("2026-12-11 00:01", "late"),
+        ("2027-01-10 23:59", "late"),
+        ("2027-01-11 00:01", "stale"),
+    ):
+        live.now = at(instant)
+        live.poll(STAFF)  # the source is heard, and has nothing new to say
+        assert live.standing("T12a", "I12a").freshness == freshness
+
+
+def test_readings_of_a_source_that_is_not_heard_turn_late_then_stale_before_they_are_due(live):
+    live.poll(STAFF, share(STAFF_OF, "SYT", "2026-10", 95, 100))
+    late, stale = STAFF.limits
+    found = live.standing("T12a", "I12a")
+    assert (found.late_at, found.stale_at) == (live.now + late, live.now + stale)
+    live.now = found.late_at + timedelta(seconds=1)
     assert live.standing("T12a", "I12a").freshness == "late"
-    live.now = at("2027-01-11 00:01")
+    live.now = found.stale_at + timedelta(seconds=1)
     assert live.standing("T12a", "I12a").freshness == "stale"
+    live.poll(STAFF)
+    assert live.standing("T12a", "I12a").freshness == "fresh"
+
+
+def test_a_quarters_stock_is_late_only_when_the_next_quarters_was_due(live):
+    live.poll(SYSTEMS, share(SYSTEMS_OF, "VPUB", "2025-09", 81, 100))
+    for instant, freshness in (
+        ("2026-01-10 23:00", "fresh"),
+        ("2026-01-11 01:00", "late"),
+        ("2026-04-11 01:00", "stale"),
+    ):
+        live.now = at(instant)
+        live.poll(SYSTEMS)
+        assert live.standing("T01", "I01").freshness == freshness
 
 
 def test_an_open_target_that_is_not_polled_keeps_its_status_but_grows_stale(world):
