@@ -14,7 +14,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,14 @@ import httpx2
 from connectors.credentials import Credentials, Proof
 from connectors.door import Door, Transport, origin_of
 from connectors.folder import File, listed, read_whole
-from connectors.wire import TimedOut, decoded, parse_json, refuse_status, translated
+from connectors.wire import (
+    TimedOut,
+    decoded,
+    parse_json,
+    refuse_kind,
+    refuse_status,
+    translated,
+)
 from ioc.config import expand
 from ioc.errors import Broken, NeedsCredentials, Transient
 from ioc.source import ApiKey, OAuth2, Source
@@ -48,11 +55,23 @@ class Reply:
     url: str
     headers: Mapping[str, str]
     body: bytes
+    status: int = 200
 
     @property
     def origin(self) -> str:
         """The path, without the query that may hold secrets: what a row's position begins with."""
         return httpx2.URL(self.url).path
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request says besides its address; ``taken`` are statuses that are read like 200."""
+
+    accept: str = "application/json"
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    taken: tuple[int, ...] = ()
 
 
 class IO:
@@ -155,10 +174,8 @@ class IO:
         """The decoded body at an address."""
         return self.fetch(url, params, accept=accept).body
 
-    def fetch(
-        self, url: str, params: Mapping[str, Any] | None = None, *, accept: str = "application/json"
-    ) -> Reply:
-        """GET with retries, all of them within one deadline.
+    def fetch(self, url: str, params: Mapping[str, Any] | None = None, **how: Any) -> Reply:
+        """Ask (``how`` as ``Ask`` says; GET) with retries, all of them within one deadline.
 
         Raises:
             Transient: worth another poll; ``TimedOut`` when the deadline has passed.
@@ -167,11 +184,12 @@ class IO:
         """
         given = {name: str(value) for name, value in (params or {}).items() if value is not None}
         address = httpx2.URL(url).copy_merge_params(given) if given else httpx2.URL(url)
+        ask = Ask(**how)
         self._until = self._clock() + self._seconds
         try:
             for retry in range(RETRIES + 1):
                 try:
-                    return self._follow(address, accept)
+                    return self._follow(address, ask)
                 except Transient as error:
                     self._wait_or_raise(error, retry)
             raise AssertionError("unreachable")
@@ -202,15 +220,18 @@ class IO:
             raise error
         self._sleep(wait)
 
-    def _follow(self, address: httpx2.URL, accept: str) -> Reply:
+    def _follow(self, address: httpx2.URL, ask: Ask) -> Reply:
         renewed = False
         for _ in range(REDIRECTS + 1):
             home = self._door.check(address) == origin_of(self.url)
+            if ask.body is not None and not home:
+                raise Broken(f"máy chủ chuyển nội dung ta gửi sang máy khác: {address.host}")
             proof = self.credentials.proof(self._post) if home else Proof({}, {})
             request = self._http.build_request(
-                "GET",
+                ask.method,
                 address.copy_merge_params(proof.params) if proof.params else address,
-                headers={"Accept": accept, **proof.headers},
+                headers={"Accept": ask.accept, **ask.headers, **proof.headers},
+                content=ask.body,
             )
             with self._sent(request) as response:
                 if response.status_code == 401 and proof.renewable and not renewed:
@@ -219,20 +240,20 @@ class IO:
                 elif response.has_redirect_location:
                     address = _joined(address, response.headers["location"])
                 else:
-                    body = self._body(response, accept)
-                    return Reply(str(address), response.headers, body)
+                    body = self._body(response, ask)
+                    return Reply(str(address), response.headers, body, response.status_code)
         raise Broken("máy chủ chuyển hướng quá nhiều lần")
 
     def _post(self, url: str, form: dict[str, str], headers: dict[str, str]) -> bytes:
         self._door.check(url)
-        accept = "application/json"
+        ask = Ask()
         request = self._http.build_request(
-            "POST", url, data=form, headers={"Accept": accept, **headers}
+            "POST", url, data=form, headers={"Accept": ask.accept, **headers}
         )
         with self._sent(request) as response:
             if response.status_code == 400:
                 raise NeedsCredentials("máy chủ không cấp mã truy cập (400)")
-            return self._body(response, accept, evidence=False)
+            return self._body(response, ask, evidence=False)
 
     @contextlib.contextmanager
     def _sent(self, request: httpx2.Request) -> Iterator[httpx2.Response]:
@@ -247,11 +268,10 @@ class IO:
         except httpx2.HTTPError as error:
             raise translated(error, request.url.host, late=self.remaining() <= 0) from None
 
-    def _body(self, response: httpx2.Response, accept: str, evidence: bool = True) -> bytes:
-        refuse_status(response, self.now())
-        kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
-        if ("json" in accept and "json" not in kind) or (accept == "*/*" and "html" in kind):
-            raise Broken(f"chờ dữ liệu {accept}, máy chủ trả “{kind or 'không rõ loại'}”")
+    def _body(self, response: httpx2.Response, ask: Ask, evidence: bool = True) -> bytes:
+        if response.status_code not in ask.taken:
+            refuse_status(response, self.now())
+        refuse_kind(response, ask.accept)
         if int(response.headers.get("content-length") or 0) > self._cap:
             raise Broken(f"phản hồi quá lớn, vượt {self._cap / MEGABYTE:.3g} MB")
         body = bytearray()

@@ -83,6 +83,14 @@ def refuse_status(response: httpx2.Response, now: datetime) -> None:
     raise Broken(f"máy chủ trả mã {status}")
 
 
+def refuse_kind(response: httpx2.Response, accept: str) -> None:
+    """Refuse another content type than was asked for: a page of sign-in comes with status 200."""
+    kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
+    other = any(word in accept and word not in kind for word in ("json", "xml"))
+    if other or (accept == "*/*" and "html" in kind):
+        raise Broken(f"chờ dữ liệu {accept}, máy chủ trả “{kind or 'không rõ loại'}”")
+
+
 def retry_after(text: str, now: datetime) -> float | None:
     """Seconds that a server asks us to wait (a number or an HTTP date), at most 15 minutes."""
     try:

@@ -84,6 +84,37 @@ def test_a_redirect_to_a_declared_host_is_followed_without_our_credentials() -> 
             assert "authorization" not in other.requests[0].headers
 
 
+def test_a_request_with_a_body_reaches_its_own_server_and_no_other() -> None:
+    how = {"method": "PROPFIND", "headers": {"Depth": "1"}, "body": b"<a/>", "accept": "text/xml"}
+    answers = serve(
+        Answer(status=307, headers={"Location": "/y"}),
+        Answer(body=b"<b/>", status=207, type="application/xml"),
+    )
+    with Chaos(answers) as server, door(server.url) as io:
+        reply = io.fetch(f"{server.url}/x", taken=(207,), **how)
+        assert (reply.status, reply.body) == (207, b"<b/>")
+        for request in server.requests:
+            assert (request.method, request.headers["depth"]) == ("PROPFIND", "1")
+            assert request.body == b"<a/>"
+    with Chaos(serve(Answer(body=b"<b/>", type="text/xml"))) as other:
+        moved = Answer(status=307, headers={"Location": other.url})
+        options = Lined({"hosts": [other.url]})
+        with Chaos(serve(moved)) as server, door(server.url, options=options) as io:
+            with pytest.raises(Broken, match="sang máy khác"):
+                io.fetch(server.url, **how)
+            assert other.requests == []
+
+
+def test_a_status_is_read_only_where_it_is_taken() -> None:
+    told = Answer({"status": "error"}, status=400)
+    with Chaos(serve(told)) as server, door(server.url) as io:
+        assert parse_json(io.fetch(server.url, taken=(400,)).body) == {"status": "error"}
+        with pytest.raises(Broken, match="400"):
+            io.fetch(server.url)
+        with pytest.raises(Broken, match="chờ dữ liệu text/xml"):
+            io.fetch(server.url, taken=(400,), accept="text/xml")
+
+
 def test_endless_redirects_end() -> None:
     here = Answer(status=302, headers={"Location": "/x"})
     with Chaos(serve(here)) as server, door(server.url) as io:
