@@ -119,10 +119,10 @@ def _check_address(source: Source, env: Mapping[str, str], fault: Any) -> None:
     addresses = [("url", source.url), *(("options", h) for h in source.options.get("hosts", ()))]
     if isinstance(source.auth, OAuth2):
         addresses.append(("auth", source.auth.token_url))
+    refuse = getattr(KINDS[source.kind], "refuse_address", origin_of)
     for name, address in addresses:
         try:
             text = expand(address, env)
-            if source.kind in ("open311", "rest"):
-                origin_of(text)
+            (refuse if name == "url" else origin_of)(text)
         except (Broken, NeedsCredentials) as error:
             fault(name, str(error))

@@ -79,6 +79,10 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
         yield Batch([], _cursor(seen, refused, _form(source)), origin=name, refused=reason)
 
 
+def refuse_address(address: str) -> None:
+    """A folder may stand anywhere."""
+
+
 def _rows(source: Source, file: File, body: bytes) -> tuple[list[dict[str, Any]], int]:
     skip = {name: re.compile(pattern) for name, pattern in source.options.get("skip", {}).items()}
     table = read_table(file.name, body, dict.fromkeys([*_headings(source), *skip]), source.options)
