@@ -360,9 +360,11 @@ def restore(settings: Settings, asked: argparse.Namespace) -> int:
 
 
 def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Look at the running system, line by line; 1 when something is broken."""
+    """Look at the running system, or at its sources, line by line; 1 when something is broken."""
     from kpi.doctor import Finding, Level, examine
 
+    if arguments.what:
+        return _doctor_sources(settings, arguments.names)
     try:
         check(settings, arguments)
         answer = ask(settings.host, settings.port, "/readyz")
@@ -378,6 +380,23 @@ def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
         print(found, flush=True)
         findings.append(found)
     return int(any(found.level is Level.broken for found in findings))
+
+
+def _doctor_sources(settings: Settings, names: list[str]) -> int:
+    """Look at each configured source, or at those named; nothing is written."""
+    from connectors import checkup
+    from ioc.clock import right_now
+    from kpi.doctor import Level
+
+    sources = load_sources(settings)
+    if strange := sorted(set(names) - {one.id for one in sources}):
+        raise IocError(f"không có nguồn {', '.join(strange)}")
+    chosen = [one for one in sources if not names or one.id in names]
+    broken = False
+    for found in checkup.examine(chosen, settings, right_now()):
+        print(found, flush=True)
+        broken |= found.level is Level.broken
+    return int(broken)
 
 
 def run(settings: Settings, _arguments: argparse.Namespace) -> int:
@@ -439,6 +458,10 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     )
     parsers["sandbox"].add_argument("action", nargs="?", choices=("stop", "start"))
     parsers["sandbox"].add_argument("system", nargs="?", help="mã nguồn của hệ thống mẫu")
+    parsers["doctor"].add_argument(
+        "what", nargs="?", choices=("sources",), help="khám từng nguồn đã khai báo, không ghi gì"
+    )
+    parsers["doctor"].add_argument("names", nargs="*", help="chỉ những nguồn này")
     parsers["export"].add_argument("question", help="standings, values, targets, …")
     parsers["export"].add_argument("filter", nargs="*", help="bộ lọc, ví dụ org_unit=area-qb")
     _boundary_arguments(parsers["import-boundaries"])

@@ -89,6 +89,13 @@ class Mapper:
             items = cumulative.by_month(items, self._counters, self._hasher)
         yield from items
 
+    def absent(self, rows: Sequence[Any]) -> list[str]:
+        """Declared fields that no row has: mistyped, or gone from the source."""
+        said = [row for row in rows if row and isinstance(row, Mapping)]
+        columns = [*self._fields.values(), *self._readings.values()]
+        wanted = {field.path: field.get for field in columns} | self._keys
+        return [path for path, get in wanted.items() if all(get(row) is None for row in said)]
+
     def _items(self, batch: Batch) -> Iterator[Item]:
         for i, row in enumerate(batch.rows):
             if row == {} and self._flat:

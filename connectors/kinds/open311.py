@@ -49,6 +49,14 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
         yield Batch(rows, _cursor(end, now), whole=whole, origin=windows[-1][2])
 
 
+def probe(source: Source, io: IO) -> Iterator[Batch]:
+    """The reports of the newest span: enough to see what the server says."""
+    now = io.now().replace(microsecond=0)
+    start = max(_first(source), now - duration(source.options.get("span", "90d")))
+    for _, rows, origin in _walk(source, io, start, max(now, start)):
+        yield Batch(rows, origin=origin)
+
+
 def faults(source: Source) -> Iterator[tuple[str, str]]:
     """What does not fit in the options: (entry, Vietnamese reason)."""
     for name in ("span", "sweep"):
