@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import signal
 import sys
 import threading
@@ -399,6 +400,18 @@ def _doctor_sources(settings: Settings, names: list[str]) -> int:
     return int(broken)
 
 
+def _keep_in_force(settings: Settings) -> None:
+    """Give the processes of this run a copy of the configuration that they began with.
+
+    One of them that must start again while somebody edits a file finds what was good.
+    """
+    if settings.config:
+        kept = settings.data / "config-in-force"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(settings.config, kept)
+        os.environ["IOC_CONFIG"] = str(kept.absolute())
+
+
 def run(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Everything on one machine: sample province, poller and web, until told to stop."""
     from connectors.sandbox import systems
@@ -421,6 +434,7 @@ def run(settings: Settings, _arguments: argparse.Namespace) -> int:
         store.close()
 
     print("Đang chuẩn bị kho số liệu…", flush=True)
+    _keep_in_force(settings)
     program = [sys.executable, str(ROOT / "app.py")]
     names = ["web", "poll"]
     if not real:

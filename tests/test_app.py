@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import app as program
+from connectors.config import PACKAGED, load_sources
 from connectors.sandbox import systems
 from ioc.errors import IocError
 from ioc.settings import Settings
@@ -206,14 +207,18 @@ def until(true: Any, seconds: float) -> Any:
 class Running:
     """``ioc run`` on a small province and free ports."""
 
-    def __init__(self, folder: Path, port: int, sandbox: int):
+    def __init__(self, folder: Path, port: int, sandbox: int, **more: str):
         self.port, self.sandbox, self.log = port, sandbox, folder / "log"
-        env = {k: v for k, v in os.environ.items() if not k.startswith("IOC_")} | {
-            "IOC_DATA": str(folder / "data"),
-            "IOC_PORT": str(port),
-            "IOC_SANDBOX_PORT": str(sandbox),
-            "IOC_SANDBOX_SCALE": "0.005",
-        }
+        env = (
+            {k: v for k, v in os.environ.items() if not k.startswith("IOC_")}
+            | {
+                "IOC_DATA": str(folder / "data"),
+                "IOC_PORT": str(port),
+                "IOC_SANDBOX_PORT": str(sandbox),
+                "IOC_SANDBOX_SCALE": "0.005",
+            }
+            | more
+        )
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, str(program.ROOT / "app.py"), "run"],
@@ -277,7 +282,8 @@ def test_one_command_brings_figures_and_one_signal_ends_every_process(running):
         rows = json.loads(get(running.port, "/api/v1/sources.json")[1])["rows"]
         return {row["source"] for row in rows if row["last_good_at"]}
 
-    until(lambda: polled() == {"public_services", "staff", "field_reports"}, 90)
+    every = {source.id for source in load_sources([PACKAGED], env={})}
+    until(lambda: polled() == every, 150)
     stream = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
     stream.request("GET", "/events")
     assert stream.getresponse().status == 200
@@ -330,19 +336,13 @@ def test_a_change_in_a_sector_system_reaches_an_open_screen_which_sees_the_serve
 
 @pytest.mark.timeout(300)
 def test_a_killed_poller_comes_back_and_a_killed_supervisor_leaves_no_orphan(running):
-    poller = next(
-        pid for pid in family(running.process.pid)
-        if Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").endswith(b"poll")
-    )  # fmt: skip
+    poller = next(pid for pid in family(running.process.pid) if role_of(pid) == "poll")
     os.kill(poller, signal.SIGKILL)
     until(lambda: running.said("poll đã dừng"), 20)
 
     def again() -> bool:
         running.pids |= family(running.process.pid)
-        return any(
-            Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").endswith(b"poll")
-            for pid in alive(running.pids)
-        )
+        return any(role_of(pid) == "poll" for pid in alive(running.pids))
 
     until(again, 20)
     assert get(running.port, "/wall")[0] == 200
@@ -350,6 +350,38 @@ def test_a_killed_poller_comes_back_and_a_killed_supervisor_leaves_no_orphan(run
     running.process.kill()
     running.process.wait()
     until(lambda: not alive(running.pids), 25)
+
+
+@pytest.mark.timeout(300)
+def test_a_file_spoilt_while_it_runs_stops_nothing_and_refuses_the_next_start(
+    tmp_path, unused_port
+):
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "sources.yaml").write_text("staff: {every: 5s}\n")
+    ports = unused_port(), neighbouring_ports(systems.FIRST + len(systems.SYSTEMS))
+    started = Running(tmp_path, *ports, IOC_CONFIG=str(config))
+    try:
+        started.until_ready()
+        (config / "sources.yaml").write_text("staff: {kind: telepathy}\n")
+        for role in ("poll", "web"):
+            pid = min(pid for pid in family(started.process.pid) if role_of(pid) == role)
+            os.kill(pid, signal.SIGKILL)
+            until(lambda role=role: started.said(f"{role} đã dừng"), 20)
+        until(lambda: get(started.port, "/wall")[0] == 200, 60)
+        assert started.process.poll() is None
+    finally:
+        started.end()
+    refused = command("run", IOC_CONFIG=str(config), IOC_DATA=str(tmp_path / "data"))
+    assert refused.returncode == 2
+    assert "sources.yaml:1" in refused.stderr and "telepathy" in refused.stderr
+
+
+def role_of(pid: int) -> str:
+    """The last word of a process's command line."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").rpartition(b"\0")[2].decode()
+    return ""
 
 
 def command(*words: str, **env: str) -> subprocess.CompletedProcess:
