@@ -32,10 +32,11 @@ from connectors.sandbox.field_reports import SERVICES
 from connectors.sandbox.field_reports import SLOT as FIELD_SLOT
 from connectors.sandbox.journal import SLOT, Journal, sequence
 from connectors.sandbox.mark import SAMPLE
+from connectors.sandbox.outbox import MARKER
 from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET
 from connectors.sandbox.procedures import procedures
 from connectors.sandbox.province import MOUNTAIN, Province
-from connectors.sandbox.staff import MARKER, PREFIX, StaffReports
+from connectors.sandbox.staff import PREFIX, StaffReports
 from connectors.sandbox.workdays import busyness, expected_dossiers, is_workday
 from ioc.errors import ConfigError, IocError, UnknownOrgUnit
 from ioc.orgunits import OrgUnits

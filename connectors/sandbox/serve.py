@@ -35,10 +35,11 @@ from connectors.sandbox.doors import Door, Shelf
 from connectors.sandbox.field_desk import FieldReports
 from connectors.sandbox.journal import SLOT, Journal, sequence
 from connectors.sandbox.mark import SAMPLE, marked
+from connectors.sandbox.outbox import MARKER, check_folder
 from connectors.sandbox.place import Place, System
 from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET, Portal
 from connectors.sandbox.province import Province
-from connectors.sandbox.staff import MARKER, StaffReports, check_folder
+from connectors.sandbox.staff import StaffReports
 from ioc.clock import right_now, speed
 from ioc.orgunits import OrgUnits
 

@@ -11,24 +11,20 @@ month's report appears when it is due, and the latest one is corrected every few
 
 import calendar
 import json
-import os
-import secrets
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from connectors.sandbox.mark import SAMPLE
+from connectors.sandbox.forms import authority
+from connectors.sandbox.outbox import CORRECTED, bring_up, place
 from connectors.sandbox.province import LEVELS, Province
 from connectors.sandbox.workbook import Row, table, xlsx
-from ioc.errors import ConfigError, Fault
 from ioc.model import OrgUnit
 from ioc.period import LOCAL
 
 FIRST_MONTH = 2021 * 12
 CSV_MONTHS = {2023 * 12 + 7, 2023 * 12 + 8}
 PREFIX = "BC_CBCCVC_"
-CORRECTED = "_dinhchinh"
-MARKER = ".du-lieu-mau"  # says that the sandbox owns the folder
 _TRAINED_BY = (0.01, 0.03, 0.09, 0.17, 0.27, 0.38, 0.46, 0.55, 0.68, 0.8, 0.92, 1.0)
 
 
@@ -46,23 +42,7 @@ class StaffReports:
         yet appears at once with everything in it.
         """
         files = dict(self._files(now))
-        if not self.folder.exists():
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            aside = self.folder.with_name(f".{self.folder.name}.{secrets.token_hex(4)}")
-            aside.mkdir()
-            for name, content in [(MARKER, b""), *files.items()]:
-                (aside / name).write_bytes(content)
-            aside.rename(self.folder)
-            return len(files)
-        check_folder(self.folder)
-        (self.folder / MARKER).touch()
-        for stale in self.folder.glob(f"{PREFIX}*"):
-            if stale.name not in files:
-                stale.unlink()
-        for name, content in files.items():
-            path = self.folder / name
-            if not path.exists() or path.read_bytes() != content:
-                place(path, content)
+        bring_up(self.folder, PREFIX, files)
         return len(files)
 
     def correct(self, now: datetime) -> str:
@@ -110,9 +90,7 @@ class StaffReports:
         return found
 
     def _xlsx(self, month: int, rows: list[Row]) -> bytes:
-        merged = month >= 2025 * 12 + 6
-        place = "TỈNH QUẢNG TRỊ (ĐỊA BÀN QUẢNG BÌNH CŨ)" if merged else "TỈNH QUẢNG BÌNH"
-        return xlsx(rows, f"{month % 12 + 1:02d}/{month // 12}", place)
+        return xlsx(rows, f"{month % 12 + 1:02d}/{month // 12}", authority(_month_end(month)))
 
     def _sent(self, month: int) -> datetime:
         """When the month's workbook is sent (local, naive): early next month, sometimes late."""
@@ -195,27 +173,6 @@ class StaffReports:
                 )
             self._heads[unit.uid] = heads
         return self._heads[unit.uid]
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that holds somebody else's files: reports there are replaced and removed.
-
-    Raises:
-        ConfigError: the folder is not empty and the sandbox never wrote there.
-    """
-    if folder.is_dir() and not (folder / MARKER).exists() and any(folder.iterdir()):
-        message = f"thư mục có tệp không phải của {SAMPLE}; hãy chọn thư mục khác"
-        raise ConfigError([Fault(str(folder), 0, message)])
-
-
-def place(path: Path, content: bytes) -> None:
-    """Write a file whole: aside, synced, renamed."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def _text(month: int) -> str:

@@ -34,7 +34,9 @@ class Listed:
         return module.make(place)
 
 
-SYSTEMS: tuple[Listed, ...] = ()
+SYSTEMS: tuple[Listed, ...] = (
+    Listed("inspections", "inspections", "IOC_INSPECTIONS_FOLDER", "{folder}"),
+)
 """Beside the portal, the field reports and the staff folder, which ``serve`` builds itself."""
 
 

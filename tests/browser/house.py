@@ -7,6 +7,7 @@ as a process of its own. Both live in Los Angeles; only their figures are Vietna
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from connectors import poller
 from connectors.config import PACKAGED, load_sources
+from ioc.config import read_yaml
 from ioc.model import Record
 from ioc.orgunits import OrgUnits
 from ioc.period import LOCAL, Period
@@ -29,7 +31,9 @@ from kpi import catalogue, health, intake, store
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = "America/Los_Angeles"
 FED = ("shared_systems", "work_files", "smart_city", "meetings", "transformation")
-"""Sectors that the packaged catalogue leaves without a source, and that have one here."""
+"""Sectors that the folder of reports feeds here, whatever feeds them in the packaged catalogue."""
+HEARD = ("public_services", "field_reports", "staff")
+"""The packaged sources that are there in this house; all others are removed."""
 
 SOURCES = """
 public_services: {late_after: 12h, stale_after: 1d}
@@ -143,12 +147,13 @@ class House:
         (self.home / "data").mkdir()
         for name in FED:
             text = (ROOT / "kpi" / "indicators" / f"{name}.yaml").read_text(encoding="utf-8")
-            fed = text.replace("source: none", "source: reports")
+            fed = re.sub(r"(?m)^( +source: )\w+$", r"\1reports", text)
             (self.config / "indicators" / f"{name}.yaml").write_text(fed, encoding="utf-8")
         elements = [element for pair in REPORTED for element in pair.split()]
         elements += ["meetings_district_commune_online", "meetings_district_commune_total"]
         readings = "\n    ".join(f"{element}: {element}" for element in elements)
         text = SOURCES % {"home": self.home, "readings": readings}
+        text += "".join(f"{name}:\n" for name in read_yaml(PACKAGED, []) if name not in HEARD)
         (self.config / "sources.yaml").write_text(text, encoding="utf-8")
 
     # --- what the sector systems said ------------------------------------------------------------

@@ -23,8 +23,8 @@ from connectors.poller import poll
 from connectors.privacy import secret_key
 from connectors.sandbox import lived, serve
 from connectors.sandbox.journal import Journal
+from connectors.sandbox.outbox import MARKER
 from connectors.sandbox.province import Province
-from connectors.sandbox.staff import MARKER
 from ioc import clock
 from ioc.orgunits import OrgUnits
 from ioc.settings import Settings

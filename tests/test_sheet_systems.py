@@ -1,0 +1,275 @@
+"""The systems that send workbooks: what the store holds of a real folder is what they say."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import openpyxl
+import pytest
+import python_calamine
+
+from connectors.config import load_sources
+from connectors.poller import poll
+from connectors.sandbox import forms, inspections, outbox
+from connectors.sandbox.mark import SAMPLE
+from connectors.sandbox.place import Place
+from connectors.sandbox.province import Province
+from connectors.sandbox.systems import SYSTEMS
+from ioc.errors import ConfigError
+from ioc.orgunits import OrgUnits
+from ioc.period import LOCAL, Period
+from ioc.principal import Principal
+from ioc.source import Source
+from kpi import health, query
+from kpi.store import KpiStore, open_store
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=LOCAL)
+ADMIN = Principal.local_admin()
+
+
+@dataclass
+class Clerk:
+    """One system with its folder, its source, and a store that polls it."""
+
+    name: str
+    store: KpiStore
+    source: Source
+    settings: Any
+    shelf: Any
+    truth: outbox.Outbox
+    now: datetime = NOW
+    runs: list[dict[str, Any]] = field(default_factory=list)
+
+    def poll(self) -> dict[str, Any]:
+        self.runs.append(poll(self.store, self.source, self.settings, now=self.now))
+        return self.runs[-1]
+
+    def forward(self, **time: float) -> None:
+        """Let time pass for the system and its reader."""
+        self.now += timedelta(**time)
+        self.shelf.tend(self.now)
+
+    def rows(self, text: str) -> list[forms.Row]:
+        return self.truth.rows(Period.parse(text), self.now)
+
+    def value(self, indicator: str, text: str, org_unit: str = "area-qb") -> Any:
+        period = Period.parse(text)
+        frame = query.values(
+            self.store,
+            ADMIN,
+            indicators=[indicator],
+            first=period,
+            last=period,
+            org_units=[org_unit],
+            grain=period.grain,
+            now=self.now,
+        ).frame()
+        return frame.iloc[0]
+
+    def share(self, indicator: str, text: str, org_unit: str = "area-qb") -> tuple[int, int]:
+        found = self.value(indicator, text, org_unit)
+        return int(found.numerator), int(found.denominator)
+
+    def standing(self, target: str, indicator: str = "") -> Any:
+        frame = query.standings(self.store, ADMIN, targets=[target], now=self.now).frame()
+        return frame[frame.indicator == indicator].iloc[0]
+
+
+@pytest.fixture(scope="module")
+def clerk(
+    tmp_path_factory: pytest.TempPathFactory, catalogue: Any, orgunits: OrgUnits
+) -> Iterator[Callable[[str], Clerk]]:
+    """Each system once: its folder written, and polled into a store of its own."""
+    known: dict[str, Clerk] = {}
+
+    def of(name: str) -> Clerk:
+        if name not in known:
+            home = tmp_path_factory.mktemp(name)
+            listed = next(one for one in SYSTEMS if one.source == name)
+            place = Place(Province(orgunits, 450, 0.2), lambda: NOW, home / "folder", 0)
+            shelf = listed.make(place)
+            asyncio.run(shelf.open())
+            source = next(one for one in load_sources() if one.id == name)
+            options = source.options | {"settle": 0}
+            source = source.model_copy(update={"url": str(place.folder), "options": options})
+            store = open_store(f"sqlite:///{home}/kpi.sqlite", catalogue, orgunits)
+            health.publish_sources(store, [source])
+            settings = SimpleNamespace(data=home, secret_key_file=None)
+            truth = import_module(f"connectors.sandbox.{listed.module}").outbox(place)
+            known[name] = Clerk(name, store, source, settings, shelf, truth)
+            known[name].poll()
+        return known[name]
+
+    yield of
+    for each in known.values():
+        each.store.close()
+
+
+NAMES = ("inspections",)
+Of = Callable[[str], Clerk]
+
+
+# --- the folders -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_workbook_says_first_and_last_that_it_is_a_sample(clerk: Of, name: str):
+    for path in clerk(name).truth.folder.glob("*.xlsx"):
+        with python_calamine.load_workbook(path) as book:
+            cells = book.get_sheet_by_index(0).to_python()
+        assert SAMPLE in cells[0][0] and cells[-1][0].startswith(SAMPLE), path.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_program_reads_the_same_cells(clerk: Of, name: str):
+    path = sorted(clerk(name).truth.folder.glob("*.xlsx"))[-1]
+    with python_calamine.load_workbook(path) as book:
+        ours = book.get_sheet_by_index(0).to_python()
+    sheet = openpyxl.load_workbook(path).active
+    theirs = [["" if value is None else value for value in row] for row in sheet.values]
+    for mine, other in zip(ours, theirs, strict=True):
+        assert [day(cell) for cell in mine] == [day(cell) for cell in other]
+
+
+def day(value: Any) -> Any:
+    """A day is a day, whether a program gives it a midnight or not."""
+    is_day = isinstance(value, date) and not isinstance(value, datetime)
+    return datetime(value.year, value.month, value.day) if is_day else value  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_written_again_is_untouched_and_the_same_seed_writes_the_same_bytes(
+    clerk: Of, name: str, tmp_path: Path
+):
+    own = clerk(name)
+    module = import_module(f"connectors.sandbox.{name}")
+    before = {path.name: path.stat().st_mtime_ns for path in own.truth.folder.glob("*.xlsx")}
+    assert before
+    own.truth.write(own.now)
+    place = Place(Province(OrgUnits.load(), 450, 0.2), lambda: NOW, tmp_path / "again", 0)
+    module.outbox(place).write(NOW)
+    files = {path.name: path for path in own.truth.folder.glob("*.xlsx")}
+    assert {name: path.stat().st_mtime_ns for name, path in files.items()} == before
+    for path in place.folder.glob("*.xlsx"):
+        if path.name in files and outbox.CORRECTED not in path.name:
+            assert path.read_bytes() == files[path.name].read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_is_corrected_while_the_folder_lives_and_the_store_follows(clerk: Of, name: str):
+    own = clerk(name)
+    before = set(own.truth.folder.glob("*.xlsx"))
+    own.forward(minutes=6)
+    run = own.poll()
+    assert (run["outcome"], run["rejected"]) == ("ok", 0)
+    assert run["new"] == 0 and run["changed"] >= 1
+    (again,) = set(own.truth.folder.glob("*.xlsx")) - before
+    assert outbox.CORRECTED in again.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_closed_folder_is_out_of_reach_and_comes_back_whole(clerk: Of, name: str):
+    own = clerk(name)
+    before = sorted(path.name for path in own.truth.folder.iterdir())
+    asyncio.run(own.shelf.close())
+    run = own.poll()
+    assert (run["outcome"], own.shelf.is_open) == ("retry", False)
+    own.shelf.tend(own.now + timedelta(minutes=20))
+    assert not own.truth.folder.exists()
+    asyncio.run(own.shelf.open())
+    assert sorted(path.name for path in own.truth.folder.iterdir()) == before
+    assert own.poll()["outcome"] in ("ok", "empty")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_people_who_signed_a_report_are_nowhere_in_the_store(clerk: Of, name: str):
+    own = clerk(name)
+    signed = [cell for text in latest(own) for cell in text if isinstance(cell, str)]
+    people = [cell for cell in signed if cell.startswith((SAMPLE, "0900"))]
+    assert people
+    for path in own.settings.data.glob("kpi.sqlite*"):
+        held = path.read_bytes()
+        assert not [cell for cell in people if cell.encode() in held]
+
+
+def latest(own: Clerk) -> list[forms.Row]:
+    return own.truth.rows(own.truth.sent_by(own.now)[-1], own.now)
+
+
+def test_the_next_report_appears_when_it_is_due(clerk: Of, tmp_path: Path):
+    place = Place(Province(OrgUnits.load(), 450, 0.2), lambda: NOW, tmp_path / "folder", 0)
+    box = inspections.outbox(place)
+    start = datetime(2022, 4, 1, 12, 0, tzinfo=LOCAL)
+    box.write(start)
+    assert [path.stem for path in sorted(place.folder.glob("*.xlsx"))] == [
+        "KIEMTRA_2022-01",
+        "KIEMTRA_2022-02",
+    ]
+    box.write(start + timedelta(days=9))
+    assert (place.folder / "KIEMTRA_2022-03.xlsx").exists()
+
+
+def test_a_reissue_is_dated_after_what_it_corrects_and_corrections_stay(tmp_path: Path):
+    place = Place(Province(OrgUnits.load(), 450, 0.2), lambda: NOW, tmp_path / "folder", 0)
+    box = inspections.outbox(place)
+    start = datetime(2022, 4, 12, 12, 0, tzinfo=LOCAL)
+    box.write(start)
+    march = Period.parse("2022-03")
+    first = box.rows(march, start)
+    for minutes in (6, 12, 18):
+        box.write(start + timedelta(minutes=minutes))
+    now = start + timedelta(minutes=18)
+    changed = [new for old, new in zip(first, box.rows(march, now), strict=True) if old != new]
+    assert 1 <= len(changed) <= 3
+    assert all(row[-1] > first[0][-1] for row in changed)
+    again = inspections.outbox(place)
+    again.write(now)
+    assert again.rows(march, now) == box.rows(march, now)
+
+
+def test_a_folder_with_somebody_elses_files_is_refused(tmp_path: Path):
+    (tmp_path / "KIEMTRA_2024-06.xlsx").write_bytes(b"theirs")
+    place = Place(Province(OrgUnits.load(), 450, 0.2), lambda: NOW, tmp_path, 0)
+    with pytest.raises(ConfigError, match="không phải của"):
+        inspections.outbox(place).write(NOW)
+    assert (tmp_path / "KIEMTRA_2024-06.xlsx").read_bytes() == b"theirs"
+
+
+# --- inspections -------------------------------------------------------------------------------
+
+
+def counted(own: Clerk, text: str) -> tuple[int, int]:
+    """Digital and all inspections of a month, of the rows that a reader can take."""
+    found = [row for row in own.rows(text) if row[0] not in ("", inspections.UNKNOWN)]
+    pairs = [(row[inspections.DIGITAL], row[inspections.TOTAL]) for row in found]
+    pairs = [(above, below) for above, below in pairs if isinstance(above, int) and above <= below]
+    return sum(above for above, _ in pairs), sum(below for _, below in pairs)
+
+
+def test_the_inspections_of_a_month_are_what_the_reports_say(clerk: Of):
+    own = clerk("inspections")
+    for period in own.truth.sent_by(own.now):
+        assert own.share("I06", period.text) == counted(own, period.text)
+
+
+def test_a_year_of_inspections_is_their_sum_and_the_target_is_missed(clerk: Of):
+    own = clerk("inspections")
+    months = [counted(own, f"2025-{month:02d}") for month in range(1, 13)]
+    year = (sum(above for above, _ in months), sum(below for _, below in months))
+    assert own.share("I06", "2025") == year
+    assert 0.45 < year[0] / year[1] < 0.475
+    found = own.standing("T06")
+    assert (found.closing_numerator, found.closing_denominator) == year
+    assert (found.status, found.coverage, found.freshness) == ("missed", 1, "fresh")
+
+
+def test_faulty_rows_of_inspections_are_refused_and_said(clerk: Of):
+    first = clerk("inspections").runs[0]
+    assert first["outcome"] == "ok" and 3 <= first["rejected"] <= 20
+    for words in ("không phải số: N/A", "thiếu Mã cơ quan", "Không rõ đơn vị"):
+        assert words in first["note"]
