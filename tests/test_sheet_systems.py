@@ -15,7 +15,7 @@ import python_calamine
 
 from connectors.config import load_sources
 from connectors.poller import poll
-from connectors.sandbox import forms, inspections, outbox
+from connectors.sandbox import forms, inspections, outbox, transformation
 from connectors.sandbox.mark import SAMPLE
 from connectors.sandbox.place import Place
 from connectors.sandbox.province import Province
@@ -27,6 +27,7 @@ from ioc.principal import Principal
 from ioc.source import Source
 from kpi import health, query
 from kpi.store import KpiStore, open_store
+from layouts.lines import verdict
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=LOCAL)
 ADMIN = Principal.local_admin()
@@ -110,7 +111,7 @@ def clerk(
         each.store.close()
 
 
-NAMES = ("inspections",)
+NAMES = ("inspections", "transformation")
 Of = Callable[[str], Clerk]
 
 
@@ -273,3 +274,60 @@ def test_faulty_rows_of_inspections_are_refused_and_said(clerk: Of):
     assert first["outcome"] == "ok" and 3 <= first["rejected"] <= 20
     for words in ("không phải số: N/A", "thiếu Mã cơ quan", "Không rõ đơn vị"):
         assert words in first["note"]
+
+
+# --- the assessment of digital transformation --------------------------------------------------
+
+
+def test_two_of_eight_districts_succeeded_and_the_two_readings_differ(clerk: Of):
+    own = clerk("transformation")
+    found = own.standing("T11b", "I11b")
+    assert (found.closing_numerator, found.closing_denominator) == (2, 8)
+    assert (found.closing_period, found.closing_status, found.missing_count) == (
+        "2024-12",
+        "met",
+        0,
+    )
+    told = [verdict(rule.text, 2, 8) for rule in own.store.catalogue.targets["T11b"].readings]
+    assert told == [True, False]
+
+
+def test_departments_meet_their_target_and_communes_lack_one(clerk: Of):
+    own = clerk("transformation")
+    departments, communes = own.standing("T11a"), own.standing("T11c")
+    assert (departments.closing_numerator, departments.closing_denominator) == (5, 14)
+    assert departments.status == "met"
+    assert (communes.closing_numerator, communes.closing_denominator) == (8, 41)
+    assert (communes.status, communes.missing_count) == ("missed", 1)
+
+
+def test_before_this_years_assessment_the_last_one_stands_and_this_year_is_unknown(clerk: Of):
+    own = clerk("transformation")
+    found = own.standing("T11c", "I11c")
+    assert (found.numerator, found.denominator, found.period) == (8, 41, "2025-12")
+    assert (found.coverage, found.freshness) == (1, "fresh")
+    for text in ("2026", "2026-10"):
+        unknown = own.value("I11c", text)
+        assert unknown.reason == "not_reported" and unknown.value != unknown.value
+
+
+def test_the_mean_score_is_the_sum_of_scores_over_the_units_that_were_scored(clerk: Of):
+    own = clerk("transformation")
+    for year in ("2021", "2022", "2023", "2024", "2025"):
+        scores = [
+            row[transformation.SCORE]
+            for row in own.rows(year)
+            if row[0] != transformation.UNKNOWN and isinstance(row[transformation.SCORE], float)
+        ]
+        found = own.value("I11.1", year)
+        assert (found.numerator, found.denominator) == (pytest.approx(sum(scores)), len(scores))
+        assert found.value == pytest.approx(sum(scores) / len(scores))
+
+
+def test_every_level_is_counted_apart_and_a_row_without_its_score_counts_nowhere(clerk: Of):
+    own = clerk("transformation")
+    assert own.share("I11a", "2024") == (5, 21)
+    assert own.share("I11c", "2024") == (24, 145)
+    whole = len(own.rows("2023")) - 21 - 8
+    assert own.share("I11c", "2023")[1] == whole - 1
+    assert own.runs[0]["rejected"] >= 2

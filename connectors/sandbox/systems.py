@@ -36,6 +36,7 @@ class Listed:
 
 SYSTEMS: tuple[Listed, ...] = (
     Listed("inspections", "inspections", "IOC_INSPECTIONS_FOLDER", "{folder}"),
+    Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
 )
 """Beside the portal, the field reports and the staff folder, which ``serve`` builds itself."""
 
