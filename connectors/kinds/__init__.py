@@ -2,6 +2,11 @@
 
 from types import ModuleType
 
-from connectors.kinds import open311, rest, sheet
+from connectors.kinds import open311, prometheus, rest, sheet
 
-KINDS: dict[str, ModuleType] = {"open311": open311, "rest": rest, "sheet": sheet}
+KINDS: dict[str, ModuleType] = {
+    "open311": open311,
+    "prometheus": prometheus,
+    "rest": rest,
+    "sheet": sheet,
+}
