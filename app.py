@@ -90,6 +90,7 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
         include_pages_meta=False,
         enable_mcp=False,
         add_log_handler=False,
+        use_async=False,  # a library of the tests would switch it on by being installed
     )
     problems.install(server)
     guard.install(app, server, settings)  # before Dash: nothing runs ahead of the guard

@@ -32,6 +32,7 @@ def guarded(tmp_path, chosen=None):
         use_pages=True,
         pages_folder="",
         enable_mcp=False,
+        use_async=False,
         suppress_callback_exceptions=True,
         add_log_handler=False,
     )

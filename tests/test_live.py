@@ -290,7 +290,9 @@ class Slow:
         self.version, self.asked, self.now, self.most = 1, 0, 0, 0
         self.watch = live.Watch(lambda: {"version": self.version, "topics": {}}, self.newest)
         server = flask.Flask("slow")
-        app = Dash("slow", server=server, assets_folder=str(folder), enable_mcp=False)
+        app = Dash(
+            "slow", server=server, assets_folder=str(folder), enable_mcp=False, use_async=False
+        )
         band = html.Div(html.Span(id="lost-since"), id="lost-band")
         app.layout = html.Div([dcc.Store(id="live"), band, html.Div(id="shown")])
 

@@ -20,7 +20,9 @@ class Screens:
     def __init__(self, folder, store, monkeypatch):
         self.drawn, self.until, self.at = 0, None, NOON
         self.store, server = store, flask.Flask("layouts", static_folder=None)
-        app = Dash("layouts", server=False, assets_folder=str(folder), enable_mcp=False)
+        app = Dash(
+            "layouts", server=False, assets_folder=str(folder), enable_mcp=False, use_async=False
+        )
         problems.install(server)
         guard.install(app, server, Settings())
         self.draw_ahead = screens.install(server, store)
