@@ -5,7 +5,7 @@ STAMP := .venv/ready-$(shell cat requirements.lock pyproject.toml | cksum | cut 
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak soak-pollers lock clean
+.PHONY: help run test check bench soak soak-pollers soak-sources lock clean
 
 help:
 	@echo "make run     start the operations centre with its sample province"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench   our figures, each beside its floor"
 	@echo "make soak    eight hours of polling in forty minutes, with faults, against the truth"
 	@echo "make soak-pollers  two pollers on one store for ten minutes, killed and frozen"
+	@echo "make soak-sources  every source at its own pace for ten minutes, then each system stopped in turn"
 	@echo "make lock    resolve requirements.lock again (needs uv)"
 	@echo "make clean   remove the environment and caches, never data"
 
@@ -39,6 +40,9 @@ soak: $(STAMP)
 
 soak-pollers: $(STAMP)
 	$(BIN)/python -m tests.soak.pollers --minutes 10 $(ARGS)
+
+soak-sources: $(STAMP)
+	$(BIN)/python -m tests.soak.sources --minutes 10 $(ARGS)
 
 # Named by what it was made from, so a checkout that only changes dates installs nothing.
 $(STAMP):

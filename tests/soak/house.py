@@ -17,10 +17,11 @@ from statistics import linear_regression, mean
 from typing import NamedTuple
 
 import app
+from connectors.sandbox import systems
 from ioc.errors import IocError
 from ioc.processes import PARENT, ask, check_free
 
-PORTS = 4  # the web, and the sample province's three
+PORTS = 1 + systems.FIRST + len(systems.SYSTEMS)  # the web, and the sample province's
 PATIENCE = 120.0
 EVERY = 10.0  # true seconds between two looks at memory and WAL
 
@@ -144,7 +145,7 @@ def growth(samples: list[Sample], least: float) -> list[tuple[str, float, float,
 
 
 def free_ports() -> int:
-    """The first of four free ports in a row, below those that clients are given."""
+    """The first of so many free ports in a row, below those that clients are given."""
     while True:
         first = random.randrange(20_000, 32_000)
         with suppress(IocError):
