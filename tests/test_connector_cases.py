@@ -29,6 +29,9 @@ from tests.chaos import Answer, Chaos, serve
 CASES = Path(__file__).with_name("cases")
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 PACKAGED_OF = {"open311": "field_reports", "rest": "public_services", "sheet": "staff"}
+PACKAGED_OF |= {"taxii": "information_security"}
+HEADERS_OF = {"taxii": {"X-TAXII-Date-Added-Last": "2026-11-20T02:03:04.567890Z"}}
+"""What a server of the kind says beside its body."""
 COLUMNS = ["item", "position", "org_unit", "opened_at", "due_at", "closed_at", "changed_at"]
 COLUMNS += [
     "place",
@@ -62,7 +65,8 @@ def case_source(kind: str, folder: Path, url: str) -> Source:
 def items_of(kind: str, folder: Path, tmp_path: Path) -> list[Any]:
     """What kind and mapping make of the payload; a ``Broken`` stands last."""
     payloads = sorted(folder.glob("payload.*"))
-    answers = [Answer(body=path.read_bytes(), type=type_of(path)) for path in payloads]
+    said = HEADERS_OF.get(kind, {})
+    answers = [Answer(body=p.read_bytes(), type=type_of(p), headers=said) for p in payloads]
     with Chaos(serve(*answers, Answer({"data": []}))) as server:
         url = str(tmp_path) if kind == "sheet" else server.url
         for path in payloads:

@@ -2,11 +2,12 @@
 
 from types import ModuleType
 
-from connectors.kinds import open311, prometheus, rest, sheet
+from connectors.kinds import open311, prometheus, rest, sheet, taxii
 
 KINDS: dict[str, ModuleType] = {
     "open311": open311,
     "prometheus": prometheus,
     "rest": rest,
     "sheet": sheet,
+    "taxii": taxii,
 }

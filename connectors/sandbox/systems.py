@@ -37,6 +37,13 @@ class Listed:
 SYSTEMS: tuple[Listed, ...] = (
     Listed("inspections", "inspections", "IOC_INSPECTIONS_FOLDER", "{folder}"),
     Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
+    Listed(
+        "information_security",
+        "soc",
+        "IOC_INFORMATION_SECURITY_URL",
+        "http://127.0.0.1:{port}",
+        {"IOC_INFORMATION_SECURITY_PASSWORD": "du-lieu-mau-khong-bi-mat"},
+    ),
 )
 """Beside the portal, the field reports and the staff folder, which ``serve`` builds itself."""
 
