@@ -49,7 +49,7 @@ INDEX = """<!DOCTYPE html>
     <body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
 </html>"""
 
-MAP = "/map"
+MAPS = ("/map", "/sector/")
 ENTRY = '<div id="react-entry-point"><p class="_dash-loading">Đang tải…</p></div>'
 
 
@@ -69,7 +69,7 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
             kept = [
                 script
                 for script in parts["scripts"].split("\n")
-                if "dash_leaflet" not in script or request.path == MAP
+                if "dash_leaflet" not in script or request.path.startswith(MAPS)
             ]
             parts |= {"app_entry": ENTRY, "metas": metas, "scripts": "\n".join(kept)}
             return super().interpolate_index(**parts)

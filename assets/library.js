@@ -1,8 +1,8 @@
-/* The library of the map is served with the map alone: a link to it from elsewhere loads it anew. */
+/* The library of the map is served with pages that have one: a link to it from elsewhere loads it anew. */
 (function () {
   'use strict';
   function need() {
-    if (location.pathname === '/map' && !window.dash_leaflet) location.reload();
+    if (/^\/(map$|sector\/)/.test(location.pathname) && !window.dash_leaflet) location.reload();
   }
   ['popstate', '_dashprivate_pushstate'].forEach(function (event) {
     window.addEventListener(event, need);

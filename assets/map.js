@@ -83,7 +83,7 @@ window.ioc = window.ioc || {};
       layer.bindTooltip(lines(words.length ? words : [feature.properties.name], 'map-tip'),
                         {sticky: true, direction: 'top', className: 'map-tooltip'});
       layer.on('click', function () {  // the list beside the map has the same org units as links
-        var link = document.querySelector('#map-list a[href="/org-unit/' + feature.id + '"]');
+        var link = document.querySelector('.map-list a[href="/org-unit/' + feature.id + '"]');
         if (link) link.click();
       });
     },

@@ -17,7 +17,7 @@ from kpi.store import KpiStore
 SOURCE_COLUMNS = (
     "source name sector kind owner every late_after stale_after serves sample paused"
     " needs_credentials last_run last_good_at next_run_at freshness covered_until first_poll_at"
-    " loaded_at records rejected"
+    " loaded_at records rejected record"
 ).split()
 RUN_COLUMNS = (
     "run source started_at ended_at outcome note read new changed same rejected gone calls bytes"
@@ -37,7 +37,8 @@ def sources(
 
     ``every``, ``late_after`` and ``stale_after`` are seconds; ``next_run_at`` is what the schedule
     said last, unknown while a source is paused; ``records`` counts what is stored, ``rejected``
-    all rows that were refused or taken under suspicion.
+    all rows that were refused or taken under suspicion; ``record`` is the kind of the records
+    that a source brings, empty where it brings figures.
     """
     clock = now or right_now()
 
@@ -89,6 +90,7 @@ def sources(
                 instant_of(r.loaded_at),
                 r.stored,
                 r.rejected,
+                r.record,
             )
 
     return Answer(tuple(SOURCE_COLUMNS), store, rows, now)

@@ -14,6 +14,8 @@ class Page(NamedTuple):
 
 PAGES = (
     Page("/", "layouts.register", "Chỉ tiêu của đề án", "Chỉ tiêu"),
+    Page("/sector", "layouts.sectors", "Lĩnh vực", "Lĩnh vực"),
+    Page("/sector/<key>", "layouts.sector", "Lĩnh vực"),
     Page("/wall", "layouts.wall", "Màn hình tường", "Màn hình tường"),
     Page("/indicator/<key>", "layouts.indicator", "Chỉ số"),
     Page("/org-unit/<uid>", "layouts.org_unit", "Đơn vị"),

@@ -48,6 +48,7 @@ def trend(
             "marker": {"size": 6, "symbol": symbols, "color": theme.ON_TRACK},
         }
     ]
+    unit = (rows[0].get("unit") if rows else "") or "%"
     shapes, notes = _target(threshold, high, level, starts, closes, days)
     return {
         "data": data,
@@ -62,7 +63,11 @@ def trend(
                 "hoverformat": "%m/%Y",
                 "range": _span(rows),
             },
-            "yaxis": {"ticksuffix": " %", "range": _range(values, threshold, high), "nticks": 6},
+            "yaxis": {
+                "ticksuffix": f" {unit}",
+                "range": _range(values, threshold, high, unit),
+                "nticks": 6,
+            },
             "uirevision": "trend",
         },
     }
@@ -88,7 +93,7 @@ def _words(row: dict[str, Any], lines: tuple[Any, ...], noun: str) -> str:
     over, under = row["numerator"], row["denominator"]
     revised = ", đã sửa" if _revised(row) else ""
     counted = text.counts(over, under, noun)
-    return f"{period}: {text.percent(over, under, *lines)} ({counted}){revised}"
+    return f"{period}: {text.value(row, *lines)} ({counted}){revised}"
 
 
 def _target(
@@ -144,8 +149,11 @@ def _note(x: str, y: float, words: str, **more: Any) -> dict[str, Any]:
     return {"x": x, "y": y, "text": words, "showarrow": False, "font": font, "xshift": 5} | more
 
 
-def _range(values: list[float | None], threshold: Any, high: Any) -> list[float]:
+def _range(values: list[float | None], threshold: Any, high: Any, unit: str) -> list[float]:
+    """From nothing to a little above everything; a share needs no room above the whole."""
     known = [v for v in values if v is not None]
+    if unit != "%":
+        return [min([0.0, *known]), max(known, default=1.0) * 1.15 or 1.0]
     known += [float(v) for v in (threshold, high) if text.known(v)]
     top = max(known, default=100.0)
     return [0, 102 if top > 80 else min(102, top * 1.2 + 1)]

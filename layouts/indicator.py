@@ -95,7 +95,12 @@ def _title(view: View) -> Piece:
 
 def _whose(view: View) -> list[Piece]:
     """Whose figures these are, and the way to all the others' and to the records."""
-    found: list[Piece] = [dcc.Link(view.unit.name, href=places.address(view.org_unit))]
+    sector = view.indicator["sector"]
+    found: list[Piece] = [
+        dcc.Link(desk().store.catalogue.sectors[sector], href=f"/sector/{sector}"),
+        " · ",
+        dcc.Link(view.unit.name, href=places.address(view.org_unit)),
+    ]
     if view.org_unit != AREA:
         found += [" · ", dcc.Link("xem toàn địa bàn", href=link(f"/indicator/{view.key}"))]
     if href := lately.cases(view.key, view.org_unit, view.row.get("period")):
@@ -393,7 +398,7 @@ def month_table(view: View, rows: list[Row]) -> Piece:
                 text.period(row["period"]),
                 text.number(row["numerator"]),
                 text.number(row["denominator"]),
-                text.percent(row["numerator"], row["denominator"], *view.borders),
+                text.value(row, *view.borders),
                 text.REASONS.get(row.get("reason") or "", "")
                 or ("đã sửa" if text.known(row.get("revised")) and row["revised"] else ""),
             )

@@ -73,8 +73,8 @@ def value(row: Row) -> Piece:
     if not text.known(row["value"]):
         return html.Span(text.REASONS.get(row["reason"], "chưa có số liệu"), className="under")
     over, under = row["numerator"], row["denominator"]
-    share = text.percent(over, under) if row["unit"] == "%" else text.number(row["value"], 1)
-    few = text.few(under)
+    share = text.value(row)
+    few = text.few(under) and row["unit"] == "%"
     first, then = (text.counts(over, under), share) if few else (share, text.counts(over, under))
     revised = ", đã sửa" if text.known(row.get("revised")) and row["revised"] else ""
     return [first, html.Span(f"{then}{revised}", className="under")]

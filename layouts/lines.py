@@ -228,8 +228,10 @@ def headline(row: Row, borders: tuple[Any, ...]) -> str:
 
 
 def figure(row: Row, borders: tuple[Any, ...], *, closing: bool = False) -> str:
-    """4/5 when the denominator is small, else 58,3 %."""
+    """4/5 when the denominator is small, else 58,3 %, or what it is in another unit."""
     over, under = parts_of(row, closing=closing)
+    if (row.get("unit") or "%") != "%":
+        return text.value(row | {"value": row.get("closing_value" if closing else "value")})
     if text.few(under):
         return text.counts(over, under)
     return text.percent(over, under, *borders)

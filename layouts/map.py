@@ -35,7 +35,7 @@ def layout(**given: Any) -> Piece:
             [
                 html.Section(
                     [
-                        _canvas(view, shown),
+                        canvas(view, shown),
                         html.Div(shown["legend"], id="map-legend"),
                         mapcases.filters(view),
                         html.Div(shown["told"], id="map-told"),
@@ -52,9 +52,10 @@ def layout(**given: Any) -> Piece:
     )
 
 
-def pieces(view: MapView) -> dict[str, Any]:
-    """All that follows the data."""
-    rows, cases = [row for row in found(view) if row["org_unit"] != AREA], mapcases.cases(view)
+def pieces(view: MapView, cases: list[Row] | None = None) -> dict[str, Any]:
+    """All that follows the data; ``cases`` are the pins where the address does not choose them."""
+    rows = [row for row in found(view) if row["org_unit"] != AREA]
+    cases = mapcases.cases(view) if cases is None else cases
     words = dict(maps.classes(view.rule)) if view.rule.threshold is not None else {}
     told = {row["org_unit"]: _told(view, row, words) for row in rows}
     grades = [maps.grade(row["numerator"], row["denominator"], view.rule) for row in rows]
@@ -92,7 +93,8 @@ def draw(_live: Any, given: Any, seen: Any) -> tuple[Any, ...]:
 # ── the map ────────────────────────────────────────────────────────────────────────────────
 
 
-def _canvas(view: MapView, shown: dict[str, Any]) -> Piece:
+def canvas(view: MapView, shown: dict[str, Any], page: str = "map") -> Piece:
+    """The drawing of ``pieces`` with its boundaries told; ``page`` begins the ids of its parts."""
     layers = {layer.level: layer for layer in query.layers(desk().store, view.on)}
     carrying, outline = layers.get(view.level), None
     if carrying is None or view.level == "commune":
@@ -111,6 +113,7 @@ def _canvas(view: MapView, shown: dict[str, Any]) -> Piece:
                 label=f"Bản đồ {view.indicator['short']}; cùng số liệu ở danh sách bên cạnh",
                 bounds=maps.BOUNDS if view.org_unit == AREA else maps.around(units),
                 tiles=desk().settings.tile_url or "",
+                page=page,
             ),
             html.P("Sơ đồ, không phải ranh giới pháp lý", className="map-badge")
             if any(layer.schematic for layer in drawn)

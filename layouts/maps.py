@@ -142,17 +142,18 @@ def canvas(
     label: str,
     bounds: list[list[float]],
     tiles: str = "",
+    page: str = "map",
 ) -> Piece:
-    """The map: outlines, then the org units that carry the figures, then the cases."""
+    """The map of a page: outlines, then the org units that carry the figures, then the cases."""
     drawn = [layer for layer in (shown, outline) if isinstance(layer, Layer)]
     given: dict[str, Any] = {"data": shown}
     if isinstance(shown, Layer):
         given = {"url": url(shown)}
     layers = [
         dl.TileLayer(url=tiles) if tiles else None,
-        _under(outline) if outline else None,
+        _under(outline, page) if outline else None,
         dl.GeoJSON(
-            id="map-units",
+            id=f"{page}-units",
             **given,
             hideout=hidden,
             style=_js("area"),
@@ -160,7 +161,7 @@ def canvas(
             onEachFeature=_js("unit"),
         ),
         dl.GeoJSON(
-            id="map-cases",
+            id=f"{page}-cases",
             data=cases,
             cluster=True,
             zoomToBoundsOnClick=True,
@@ -174,7 +175,7 @@ def canvas(
     return html.Div(
         dl.Map(
             [layer for layer in layers if layer is not None],
-            id="map-map",
+            id=f"{page}-map",
             className="map-canvas",
             bounds=bounds,
             preferCanvas=False,
@@ -191,10 +192,10 @@ def canvas(
     )
 
 
-def _under(layer: Layer) -> Piece:
+def _under(layer: Layer, page: str) -> Piece:
     """Outlines without a figure, in a pane of their own: whatever loads last, they lie below."""
     drawn = dl.GeoJSON(
-        id="map-outline",
+        id=f"{page}-outline",
         url=url(layer),
         style=_js("outline"),
         interactive=False,

@@ -170,6 +170,7 @@ def _name(line: Line) -> Piece:
             html.Div([
                 dcc.Link(line.name, href=line.href, className="target-name"),
                 html.Span(line.id, className="target-id"),
+                *_sectors(line),
                 components.more(
                     "Nguyên văn trong đề án",
                     html.Blockquote(target["sentence"]),
@@ -180,6 +181,16 @@ def _name(line: Line) -> Piece:
         ],
         className="name-cell",
     )
+
+
+def _sectors(line: Line) -> list[Piece]:
+    """The ways to the sectors that a target measures."""
+    catalogue = desk().store.catalogue
+    keys = dict.fromkeys(catalogue.indicators[part.indicator].sector for part in line.parts)
+    return [
+        dcc.Link(catalogue.sectors[key], href=f"/sector/{key}", className="target-sector")
+        for key in keys
+    ]
 
 
 def _level(line: Line) -> Piece:

@@ -28,7 +28,7 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An org unit and all that two questions say of it: standings, and months of values."""
+    """An org unit and what two questions say of it: standings, and months of values."""
 
     unit: OrgUnit
     day: date  # the last day that its figures are about
@@ -43,22 +43,23 @@ class Seen:
 
 def targets(seen: Seen) -> Piece:
     """Every indicator of the plan against its target, in the plan's order."""
-    body, last = [], None
-    for line in seen.lines:
-        for part in line.parts:
-            first, last = line.target["bullet"] != last, line.target["bullet"]
-            body.append(_row(seen, line, part, first=first))
     asked: dict[str, Any] = {"org_unit": seen.unit.uid}
     if seen.ended:
         asked["on"] = seen.day + timedelta(days=1)
     return components.card(
         "Theo từng chỉ tiêu của đề án",
-        _table(seen, body),
+        table(seen),
         note=components.downloads("/api/v1/standings", link, len(seen.standings), **asked),
     )
 
 
-def _table(seen: Seen, body: list[Piece]) -> Piece:
+def table(seen: Seen) -> Piece:
+    """A row for each part of the targets that are seen."""
+    body, last = [], None
+    for line in seen.lines:
+        for part in line.parts:
+            first, last = line.target["bullet"] != last, line.target["bullet"]
+            body.append(_row(seen, line, part, first=first))
     words = [(LAST if seen.ended and kind == "c-live" else word, kind) for word, kind in HEAD]
     titles = [html.Th(word, className=kind, scope="col") for word, kind in words]
     return html.Div(

@@ -7,7 +7,7 @@ that it is judged against, so 80,004 % is never shown as "80 %".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -80,6 +80,17 @@ def share(value: Any, *lines: Any, decimals: int = 1, most: int = MOST_DECIMALS)
             return f"{number(shown, places)}{GAP}%"
     line = min(borders, key=lambda border: abs(border - exact))
     return f"{'>' if exact > line else '<'}{GAP}{plain(line)}{GAP}%"
+
+
+def value(row: Mapping[str, Any], *lines: Any) -> str:
+    """The figure of a row of values in its own unit: 58,3 %, or 12,4 phút."""
+    if (row.get("unit") or "%") == "%":
+        return percent(row["numerator"], row["denominator"], *lines)
+    if not known(row["value"]):
+        return NONE
+    size = abs(row["value"])
+    places = 0 if size == int(size) or size >= 1000 else 1 if size >= 10 else 2
+    return f"{number(row['value'], places)}{GAP}{row['unit']}"
 
 
 def rounded(exact: Fraction, places: int) -> Decimal:

@@ -143,9 +143,13 @@ def _latest(indicator: Row, org_unit: str) -> Row:
     last = Period.of("month", today())
     asked = {"indicators": [indicator["indicator"]], "org_units": [org_unit]}
     months = rows(query.values, **asked, first=last.previous(12), last=last)
-    found = [month for month in months if known(month["value"])]
     sources = {one["source"]: one for one in rows(query.sources)}
-    source = sources.get(indicator["source"])
+    return newest(months, sources.get(indicator["source"]))
+
+
+def newest(months: list[Row], source: Row | None) -> Row:
+    """The last of these months that has a figure, with the clocks of its source; or nothing."""
+    found = [month for month in months if known(month["value"])]
     if not found or not source:
         return {}
     ends, covered = Period.parse(found[-1]["period"]).ends_at, source["covered_until"]

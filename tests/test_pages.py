@@ -21,6 +21,8 @@ from layouts import (
     org_unit,
     register,
     search,
+    sector,
+    sectors,
     shell,
     slots,
     sources,
@@ -146,6 +148,9 @@ PAGES = {
     "district": (org_unit.layout, {"uid": "district-450-0000"}),
     "province": (org_unit.layout, {"uid": "province-44-2025-07-01"}),
     "search": (search.layout, {"q": "19207"}),
+    "sectors": (sectors.layout, {}),
+    "sector": (sector.layout, {"key": "public_services"}),
+    "sector without source": (sector.layout, {"key": "archives"}),
     "sources": (sources.layout, {}),
     "one source": (sources.layout, {"source": "public_services"}),
     "nothing": (shell.not_found, {}),
@@ -324,6 +329,8 @@ def test_an_address_that_names_nothing_is_answered_with_a_page(reader, name):
     assert "Không có trang này" in reader.read(indicator.layout, key="I02b", org_unit="area-999")
     assert "Không có trang này" in reader.read(sources.layout, source="nowhere")
     assert "Không có trang này" in reader.read(org_unit.layout, uid=name)
+    assert "Không có trang này" in reader.read(sector.layout, key=name)
+    assert "Không có trang này" in reader.read(sector.layout, key="staff", indicator="I02b")
 
 
 def test_an_indicator_without_a_target_shows_its_newest_month_with_its_clocks(reader):
@@ -400,7 +407,8 @@ def test_the_file_behind_a_page_answers_with_the_same_question(reader):
 
 
 @pytest.mark.parametrize(
-    "name", ["register", "indicator", "org unit", "district", "search", "one source"]
+    "name",
+    ["register", "indicator", "org unit", "district", "search", "sectors", "sector", "one source"],
 )
 def test_a_link_to_a_file_says_how_many_rows_it_will_have(reader, name):
     refused = dossiers("NOWHERE", "2026-11-02", 3, 1)

@@ -105,6 +105,7 @@ ADDRESSES = {
     "/org-unit/<uid>": "/org-unit/area-450",
     "/record/<source>/<key>": "/record/public_services/2025-1",
     "/search": "/search?q=dong hoi",
+    "/sector/<key>": "/sector/public_services",
     "/sources/<source>": "/sources/staff",
 }
 """Where a page that needs to be told something stands in this house."""

@@ -244,6 +244,43 @@ def test_the_sources_page_shows_the_rows_of_sources_runs_and_rejections(
     seen.page.close()
 
 
+def test_a_sector_shows_the_rows_of_its_files(house: House, visit: Any) -> None:
+    """Outcome and live figure of its targets, its newest records, its map, its months."""
+    seen = visit("/sector/public_services?indicator=I02b")
+    page, lines = seen.page, lines_of(house)
+
+    def rows(part: str, question: str) -> list[Row]:
+        link = page.locator(f"{part} a[href*='{question}.csv']").first
+        found = table(house, without(link.get_attribute("href"), "download"))
+        assert plain(link.inner_text()) == f"CSV · {text.number(len(found))} dòng"
+        return found
+
+    parts = [row for row in rows("#sector-targets", "standings") if row["indicator"]]
+    assert len(parts) == 2
+    for row in parts:
+        shown = page.locator(f"tr[data-indicator={row['indicator']}]")
+        assert shown.get_attribute("data-status") == row["status"]
+        figures = [plain(one) for one in shown.locator(".figure").all_inner_texts()]
+        assert figures == [figure(row, head, lines[row["target"]]) for head in ("closing_", "")]
+    told = [key[:12] for key in page.locator(".sector-cases code").all_inner_texts()]
+    assert told == [row["key"][:12] for row in rows("#sector-cases", "records")[: len(told)]]
+    assert len(told) == 8
+    listed = page.locator("#sector-map-list .rank")
+    values = {row["name"]: row for row in rows(".sector-map", "values")}
+    assert listed.count() == len(values) == 41
+    page.locator(".sector-map summary").click()
+    for name, share in zip(
+        listed.locator(".rank-name").all_inner_texts(),
+        listed.locator(".rank-value").all_inner_texts(),
+        strict=True,
+    ):
+        row = values[name]
+        assert plain(share) == figure(row, "", lines["T02b"]), name
+    drawn = page.evaluate("[...document.querySelector('.js-plotly-plot').data[0].y]")
+    assert drawn == [whole(row["value"]) for row in rows(".fill", "values")]
+    page.close()
+
+
 def test_the_button_saves_a_file_that_a_spreadsheet_opens_right(
     house: House, visit: Any, tmp_path: Any
 ) -> None:
