@@ -15,14 +15,21 @@ import python_calamine
 
 from connectors.config import load_sources
 from connectors.poller import poll
-from connectors.sandbox import forms, inspections, outbox, transformation
+from connectors.sandbox import (
+    forms,
+    household_survey,
+    inspections,
+    outbox,
+    telecom,
+    transformation,
+)  # fmt: skip
 from connectors.sandbox.mark import SAMPLE
 from connectors.sandbox.place import Place
 from connectors.sandbox.province import Province
 from connectors.sandbox.systems import SYSTEMS
 from ioc.errors import ConfigError
 from ioc.orgunits import OrgUnits
-from ioc.period import LOCAL, Period
+from ioc.period import LOCAL, Period, periods
 from ioc.principal import Principal
 from ioc.source import Source
 from kpi import health, query
@@ -111,7 +118,7 @@ def clerk(
         each.store.close()
 
 
-NAMES = ("inspections", "transformation")
+NAMES = ("inspections", "transformation", "telecom", "household_survey")
 Of = Callable[[str], Clerk]
 
 
@@ -331,3 +338,91 @@ def test_every_level_is_counted_apart_and_a_row_without_its_score_counts_nowhere
     whole = len(own.rows("2023")) - 21 - 8
     assert own.share("I11c", "2023")[1] == whole - 1
     assert own.runs[0]["rejected"] >= 2
+
+
+# --- telecom -----------------------------------------------------------------------------------
+
+
+def told(own: Clerk, text: str, above: int, below: int) -> tuple[int, int]:
+    """Two columns added up by a quarter: what each commune said last in that calendar year."""
+    quarter = Period.parse(text)
+    said: dict[str, forms.Row] = {}
+    for each in periods(Period("quarter", quarter.index // 4 * 4), quarter):
+        here = {unit.code: unit.uid for unit in OrgUnits.load().population("commune", each.end)}
+        for row in own.rows(each.text):
+            sound = (
+                isinstance(row[telecom.LTE], int) and row[telecom.FIBRE] <= row[telecom.VILLAGES]
+            )
+            if row[0] in here and sound:
+                said[here[row[0]]] = row
+    rows = [row for uid, row in said.items() if uid in here.values()]
+    return sum(row[above] for row in rows), sum(row[below] for row in rows)
+
+
+PROXIES = {
+    "I09a": (telecom.FIBRE, telecom.VILLAGES),
+    "I09b": (telecom.LTE, telecom.VILLAGES),
+    "I09b.2": (telecom.DARK, telecom.VILLAGES),
+    "O1": (telecom.NR, telecom.VILLAGES),
+    "I09a.1": (telecom.PEOPLE + 1, telecom.PEOPLE),
+    "I09b.1": (telecom.PEOPLE + 2, telecom.PEOPLE),
+    "O1.1": (telecom.PEOPLE + 3, telecom.PEOPLE),
+    "I09c": (telecom.URBAN + 1, telecom.URBAN),
+}
+
+
+@pytest.mark.parametrize("indicator", PROXIES)
+def test_a_quarter_of_telecom_is_what_the_operators_say(clerk: Of, indicator: str):
+    own = clerk("telecom")
+    for quarter in own.truth.sent_by(own.now):
+        found = own.share(indicator, quarter.text)
+        assert found == told(own, quarter.text, *PROXIES[indicator]), quarter
+        assert found == own.share(indicator, Period.of("month", quarter.end).text)
+
+
+def test_a_white_spot_has_no_4g_and_villages_stay_when_communes_merge(clerk: Of):
+    own = clerk("telecom")
+    for quarter in own.truth.sent_by(own.now):
+        for row in own.rows(quarter.text):
+            if isinstance(row[telecom.LTE], int):
+                assert row[telecom.DARK] <= row[telecom.VILLAGES] - row[telecom.LTE]
+    before, after = own.rows("2025-Q2"), own.rows("2025-Q3")
+    for column in (telecom.VILLAGES, telecom.PEOPLE):
+        assert sum(row[column] for row in before) == sum(row[column] for row in after)
+    assert (len(before), len(after)) == (145, 41)
+
+
+def test_a_qualitative_target_has_its_proxy_and_no_verdict(clerk: Of):
+    own = clerk("telecom")
+    for target, indicator in (("T09a", "I09a"), ("T09b", "I09b"), ("T09c", "I09c")):
+        found = own.standing(target, indicator)
+        closing = told(own, "2025-Q4", *PROXIES[indicator])
+        assert (found.closing_numerator, found.closing_denominator) == closing
+        assert (found.status, found.closing_status) == ("qualitative", "")
+        assert (found.coverage, found.freshness) == (1, "fresh")
+        assert found.threshold != found.threshold and found.missing_count != found.missing_count
+
+
+def test_mountain_communes_have_the_white_spots(clerk: Of):
+    own = clerk("telecom")
+    by_area = {area: own.share("I09b.2", "2025", area) for area in ("area-450", "area-452")}
+    shares = {area: spots / villages for area, (spots, villages) in by_area.items()}
+    assert shares["area-450"] < shares["area-452"]
+
+
+# --- the household survey ----------------------------------------------------------------------
+
+
+def test_a_survey_is_what_was_counted_in_the_sample(clerk: Of):
+    own = clerk("household_survey")
+    survey = household_survey
+    for year in ("2022", "2023", "2024", "2025"):
+        rows = [row for row in own.rows(year) if isinstance(row[survey.COMPUTERS], int)]
+        phones, asked, computers, households = (
+            sum(row[column] for row in rows)
+            for column in (survey.PHONES, survey.ASKED, survey.COMPUTERS, survey.HOUSEHOLDS)
+        )
+        assert own.share("O2", year) == (phones, asked)
+        assert own.share("O3", year) == (computers, households)
+    assert own.runs[0]["rejected"] == 1
+    assert own.value("O2", "2026").reason == "not_reported"

@@ -37,6 +37,8 @@ class Listed:
 SYSTEMS: tuple[Listed, ...] = (
     Listed("inspections", "inspections", "IOC_INSPECTIONS_FOLDER", "{folder}"),
     Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
+    Listed("telecom", "telecom", "IOC_TELECOM_FOLDER", "{folder}"),
+    Listed("household_survey", "household_survey", "IOC_HOUSEHOLD_SURVEY_FOLDER", "{folder}"),
     Listed(
         "information_security",
         "soc",
