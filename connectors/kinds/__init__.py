@@ -2,12 +2,13 @@
 
 from types import ModuleType
 
-from connectors.kinds import open311, prometheus, rest, sheet, taxii
+from connectors.kinds import open311, prometheus, rest, sheet, soap, taxii
 
 KINDS: dict[str, ModuleType] = {
     "open311": open311,
     "prometheus": prometheus,
     "rest": rest,
     "sheet": sheet,
+    "soap": soap,
     "taxii": taxii,
 }

@@ -39,6 +39,7 @@ SYSTEMS: tuple[Listed, ...] = (
     Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
     Listed("telecom", "telecom", "IOC_TELECOM_FOLDER", "{folder}"),
     Listed("household_survey", "household_survey", "IOC_HOUSEHOLD_SURVEY_FOLDER", "{folder}"),
+    Listed("reporting", "reporting_office", "IOC_REPORTING_URL", "http://127.0.0.1:{port}"),
     Listed(
         "information_security",
         "soc",
