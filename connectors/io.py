@@ -271,6 +271,8 @@ class IO:
     def _body(self, response: httpx2.Response, ask: Ask, evidence: bool = True) -> bytes:
         if response.status_code not in ask.taken:
             refuse_status(response, self.now())
+        if response.status_code == 304:  # nothing has changed: there is no body to look at
+            return b""
         refuse_kind(response, ask.accept)
         if int(response.headers.get("content-length") or 0) > self._cap:
             raise Broken(f"phản hồi quá lớn, vượt {self._cap / MEGABYTE:.3g} MB")

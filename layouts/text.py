@@ -336,7 +336,12 @@ KINDS = {
     "open311": "giao diện Open311",
     "sheet": "tệp bảng tính trong thư mục",
     "sql": "khung nhìn cơ sở dữ liệu",
-    "feed": "nguồn tin (feed)",
+    "feed": "nguồn tin RSS, Atom, CAP",
+    "soap": "dịch vụ SOAP",
+    "taxii": "giao diện TAXII 2.1",
+    "prometheus": "Prometheus",
+    "sensorthings": "giao diện SensorThings",
+    "mqtt": "thông điệp MQTT",
 }
 FIELDS = {  # of a record or a reading
     "key": "mã",
@@ -357,7 +362,12 @@ FIELDS = {  # of a record or a reading
     "lat": "vĩ độ",
     "lon": "kinh độ",
 }
-RECORD_KINDS = {"dossier": "Hồ sơ thủ tục hành chính", "field_report": "Phản ánh hiện trường"}
+RECORD_KINDS = {
+    "dossier": "Hồ sơ thủ tục hành chính",
+    "field_report": "Phản ánh hiện trường",
+    "order_incident": "Vụ việc an ninh, trật tự",
+    "mention": "Tin, bài trên mạng",
+}
 CODES = {  # what a coded field of a record holds, by field
     "state": {
         "received": "Đã tiếp nhận",
@@ -367,6 +377,23 @@ CODES = {  # what a coded field of a record holds, by field
         "resolved": "Đã có kết quả",
         "withdrawn": "Đã rút",
         "rejected": "Từ chối",
+        "answered": "Đã phản hồi",
+        "noted": "Ghi nhận",
+    },
+    "category": {
+        "disorder": "Gây rối trật tự",
+        "theft": "Trộm cắp",
+        "encroachment": "Lấn chiếm lòng, lề đường",
+        "fire": "Cháy, nổ",
+        "racing": "Tụ tập, đua xe",
+        "dat-dai": "Đất đai",
+        "moi-truong": "Môi trường",
+        "giao-thong": "Giao thông",
+        "y-te": "Y tế",
+        "giao-duc": "Giáo dục",
+        "thu-tuc": "Thủ tục hành chính",
+        "du-lich": "Du lịch",
+        "an-ninh": "An ninh, trật tự",
     },
     "channel": {
         "full": "Toàn trình",
@@ -375,6 +402,9 @@ CODES = {  # what a coded field of a record holds, by field
         "app": "Ứng dụng",
         "web": "Cổng thông tin",
         "hotline": "Tổng đài",
+        "social": "Mạng xã hội",
+        "press": "Báo điện tử",
+        "forum": "Diễn đàn",
     },
     "result": {
         "electronic": "Bản điện tử",
@@ -382,6 +412,13 @@ CODES = {  # what a coded field of a record holds, by field
         "satisfied": "Hài lòng",
         "accepted": "Chấp nhận",
         "dissatisfied": "Không hài lòng",
+        "minor": "Nhẹ",
+        "moderate": "Trung bình",
+        "severe": "Nghiêm trọng",
+        "extreme": "Đặc biệt nghiêm trọng",
+        "positive": "Tích cực",
+        "neutral": "Trung tính",
+        "negative": "Tiêu cực",
     },
     "kind": RECORD_KINDS,
 }

@@ -31,6 +31,7 @@ from kpi import catalogue as catalogues
 from kpi import health, intake, query, schema
 from kpi.answer import Answer
 from layouts import PAGES, theme
+from layouts import text as words
 from layouts.web import api
 
 ROOT = Path(__file__).parent.parent
@@ -109,6 +110,17 @@ def test_every_connector_kind_has_its_cases_and_every_case_its_kind():
         for name in ("normal", "empty", "malformed"):
             assert list((cases / kind / name).glob("payload.*")), f"{kind}: {name}"
             assert (cases / kind / name / "expected.csv").exists(), f"{kind}: {name}"
+
+
+def test_every_word_that_a_source_brings_has_words_on_a_screen():
+    """A kind of connector, a kind of record, and each of our codes that a mapping gives."""
+    assert set(KINDS) <= set(words.KINDS)
+    for source in load_sources([PACKAGED]):
+        if source.record:
+            assert source.record in words.RECORD_KINDS, source.id
+        for field, spec in source.fields.items():
+            for code in spec.get("values", {}).values() if isinstance(spec, dict) else ():
+                assert words.code(field, code) != code, f"{source.id}: {field} {code}"
 
 
 # --- screens -------------------------------------------------------------------------------------
@@ -268,8 +280,8 @@ def test_every_command_in_the_documents_exists():
         text = path.read_text(encoding="utf-8")
         for command in re.findall(r"`(?:\.venv/bin/)?ioc ([a-z-]+)", text):
             assert command in program.COMMANDS, f"{path.name}: ioc {command}"
-        for words in re.findall(r"(?:`|^)make ([a-z ]+)", text, re.MULTILINE):
-            assert set(words.split()) <= targets, f"{path.name}: make {words}"
+        for named in re.findall(r"(?:`|^)make ([a-z ]+)", text, re.MULTILINE):
+            assert set(named.split()) <= targets, f"{path.name}: make {named}"
 
 
 def test_every_link_of_the_documents_leads_to_something_that_is_here():

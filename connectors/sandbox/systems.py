@@ -39,6 +39,13 @@ SYSTEMS: tuple[Listed, ...] = (
     Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
     Listed("telecom", "telecom", "IOC_TELECOM_FOLDER", "{folder}"),
     Listed("household_survey", "household_survey", "IOC_HOUSEHOLD_SURVEY_FOLDER", "{folder}"),
+    Listed("public_order", "public_order", "IOC_PUBLIC_ORDER_URL", "http://127.0.0.1:{port}"),
+    Listed(
+        "online_information",
+        "online_information",
+        "IOC_ONLINE_INFORMATION_URL",
+        "http://127.0.0.1:{port}",
+    ),
     Listed("reporting", "reporting_office", "IOC_REPORTING_URL", "http://127.0.0.1:{port}"),
     Listed(
         "information_security",

@@ -1,0 +1,350 @@
+"""Feeds: RSS, Atom and CAP 1.2 as servers write them, and feeds that attack or mislead."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from starlette.testclient import TestClient
+
+from connectors.config import load_sources
+from connectors.io import IO
+from connectors.kinds import feed
+from connectors.poller import poll
+from connectors.sandbox import online_information, public_order
+from connectors.sandbox.place import Place
+from connectors.sandbox.province import Province
+from ioc.config import Lined
+from ioc.errors import Broken, NeedsCredentials, Transient
+from ioc.model import Batch
+from ioc.orgunits import OrgUnits
+from ioc.period import LOCAL
+from ioc.source import Source
+from kpi import health
+from tests.chaos import Answer, Chaos, Request, serve
+from tests.fields import source_of
+
+NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+ATOM, CAP = "http://www.w3.org/2005/Atom", "urn:oasis:names:tc:emergency:cap:1.2"
+
+
+def news(url: str, **entries: Any) -> Source:
+    given: dict[str, Any] = {
+        "id": "news",
+        "name": "Nguồn tin thử",
+        "kind": "feed",
+        "url": url,
+        "owner": "STTTT",
+        "every": "30s",
+        "serves": ["department", "commune"],
+        "key": "id",
+        "record": "mention",
+        "fields": Lined({
+            "org_unit": 'categories."don-vi"',
+            "opened_at": "published",
+            "changed_at": "updated",
+        }),
+    }
+    return source_of(**(given | entries))
+
+
+def walk(source: Source, since: str | None = None) -> list[Batch]:
+    with IO(source, now=lambda: NOW, sleep=lambda _: None, env={}) as io:
+        return list(feed.poll(source, since, io))
+
+
+def rows(source: Source, since: str | None = None) -> list[dict[str, Any]]:
+    return [dict(row) for batch in walk(source, since) for row in batch.rows]
+
+
+def entry(number: int, updated: str = "2026-11-20T08:00:00+07:00", more: str = "") -> str:
+    return (
+        f"<entry><id>urn:{number}</id><title>Ông Nguyễn Văn A bức xúc</title>"
+        f"<author><name>Trần Văn B</name></author><published>2026-11-20T07:00:00+07:00</published>"
+        f"<updated>{updated}</updated><category scheme='urn:x:don-vi' term='SYT'/>{more}</entry>"
+    )
+
+
+def atom(*entries: str, link: str = "", head: str = "") -> bytes:
+    following = f"<link rel='next' href='{link}'/>" if link else ""
+    return (
+        f"<?xml version='1.0' encoding='utf-8'?>{head}<feed xmlns='{ATOM}'><id>urn:f</id>"
+        f"<title>x</title>{following}{''.join(entries)}</feed>"
+    ).encode()
+
+
+def xml(body: bytes, **more: Any) -> Answer:
+    return Answer(body=body, type="application/atom+xml", **more)
+
+
+# -- shapes ----------------------------------------------------------------------------------------
+
+
+def test_an_atom_entry_is_its_codes_and_times_and_none_of_its_words() -> None:
+    with Chaos(serve(xml(atom(entry(1))))) as server:
+        found = rows(news(server.url))
+    assert found == [{
+        "id": "urn:1",
+        "published": "2026-11-20T07:00:00+07:00",
+        "updated": "2026-11-20T08:00:00+07:00",
+        "categories": {"don-vi": "SYT"},
+    }]  # fmt: skip
+
+
+RSS = (
+    "<rss version='2.0' xmlns:dc='http://purl.org/dc/elements/1.1/'><channel><title>x</title>{}"
+    "</channel></rss>"
+)
+ITEM = (
+    "<item><title>Bà Nguyễn Thị Mẫu</title><guid isPermaLink='false'>tin-1</guid>"
+    "<pubDate>Fri, 20 Nov 2026 08:00:00 +0700</pubDate>"
+    "<category domain='don-vi'>SYT</category></item>"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "type"),
+    [
+        (RSS.format(ITEM).encode(), "application/rss+xml"),
+        (b"\xef\xbb\xbf" + RSS.format(ITEM).encode(), "text/xml"),
+        (
+            ("<?xml version='1.0' encoding='windows-1258'?>" + RSS.format(ITEM))
+            .replace("Bà Nguyễn Thị Mẫu", "Đà Nẵng"[:2])
+            .encode("cp1258"),
+            "application/xml",
+        ),
+    ],
+)
+def test_rss_is_read_in_its_own_encoding_and_its_times_become_iso(body, type) -> None:
+    with Chaos(serve(Answer(body=body, type=type))) as server:
+        (found,) = rows(news(server.url))
+    assert found["id"] == "tin-1" and found["categories"] == {"don-vi": "SYT"}
+    assert found["updated"] == found["published"] == "2026-11-20T01:00:00+00:00"
+
+
+def test_a_date_of_dublin_core_is_a_time_too() -> None:
+    item = ITEM.replace("<pubDate>Fri, 20 Nov 2026 08:00:00 +0700</pubDate>",
+                        "<dc:date>2026-11-20T08:00:00+07:00</dc:date>")  # fmt: skip
+    with Chaos(serve(Answer(body=RSS.format(item).encode(), type="text/xml"))) as server:
+        (found,) = rows(news(server.url))
+    assert datetime.fromisoformat(found["updated"]) == datetime(2026, 11, 20, 1, tzinfo=UTC)
+
+
+ALERT = (
+    f"<alert xmlns='{CAP}'><identifier>B</identifier><sender>s</sender>"
+    "<sent>2026-11-20T09:00:00+07:00</sent><status>Actual</status><msgType>Update</msgType>"
+    "<scope>Public</scope><references>s,A,2026-11-20T08:00:00+07:00 s,AA,2026-11-20T08:30:00+07:00"
+    "</references><info><category>Met</category><event>Lũ</event><urgency>Expected</urgency>"
+    "<severity>Severe</severity><certainty>Likely</certainty><expires>2026-11-21T09:00:00+07:00"
+    "</expires><headline>Ông Nguyễn Văn A</headline><area><areaDesc>nhà bà B</areaDesc>"
+    "<polygon>17.0,106.0 17.0,107.0 18.0,107.0 18.0,106.0 17.0,106.0</polygon><geocode>"
+    "<valueName>maXa</valueName><value>19207</value></geocode></area></info></alert>"
+)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_an_alert_in_an_entry_or_behind_it_is_its_codes_place_and_times(linked) -> None:
+    inline = f"<content type='application/cap+xml'>{ALERT}</content>"
+    link = "<link rel='enclosure' type='application/cap+xml' href='/alert/1.xml'/>"
+
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/alert/"):
+            return Answer(body=ALERT.encode(), type="application/cap+xml")
+        return xml(atom(entry(1, more=link if linked else inline)))
+
+    with Chaos(answer) as server:
+        (found,) = rows(news(server.url))
+    cap = found["cap"]
+    assert (cap["identifier"], cap["first"], cap["msgType"]) == ("B", "A", "Update")
+    assert (cap["severity"], cap["geocodes"]) == ("Severe", {"maXa": "19207"})
+    assert (float(cap["lat"]), float(cap["lon"])) == (17.5, 106.5)
+    assert "Nguyễn" not in json.dumps(found, ensure_ascii=False)
+
+
+def test_an_alert_behind_another_host_is_refused() -> None:
+    link = "<link type='application/cap+xml' href='http://192.0.2.7/alert.xml'/>"
+    with Chaos(serve(xml(atom(entry(1, more=link))))) as server, pytest.raises(Broken):
+        walk(news(server.url))
+
+
+# -- watermark, pages ------------------------------------------------------------------------------
+
+
+def paged(request: Request) -> Answer:
+    """Three pages, newest first."""
+    number = int(request.query.get("trang", "1"))
+    told = [entry(30 - 3 * number - i, f"2026-11-{23 - 3 * number - i:02d}T08:00:00.000001+07:00")
+            for i in range(3)]  # fmt: skip
+    return xml(atom(*told, link=f"?trang={number + 1}" if number < 3 else ""))
+
+
+def test_pages_are_the_whole_oldest_first_and_the_watermark_keeps_microseconds() -> None:
+    with Chaos(paged) as server:
+        (batch,) = walk(news(server.url))
+    updated = [row["updated"] for row in batch.rows]
+    assert len(updated) == 9 and updated == sorted(updated)
+    assert json.loads(batch.cursor)["seen"] == "2026-11-20T01:00:00.000001+00:00"
+
+
+def test_later_only_the_pages_that_hold_something_new_are_read_with_their_lag() -> None:
+    seen = json.dumps({
+        "v": 1,
+        "seen": "2026-11-20T01:00:00.000001+00:00",
+        "etag": None,
+        "modified": None,
+    })
+    with Chaos(paged) as server:
+        assert [row["id"] for row in rows(news(server.url), seen)] == ["urn:27"]
+        assert len(server.requests) == 1
+        late = rows(news(server.url, lag="25h"), seen)
+        assert [row["id"] for row in late] == ["urn:26", "urn:27"]
+
+
+def test_an_unchanged_feed_costs_one_request_without_a_body() -> None:
+    def answer(request: Request) -> Answer:
+        if request.headers.get("if-none-match") == '"e1"':
+            return Answer(body=b"", status=304, type="", headers={"ETag": '"e1"'})
+        return xml(atom(entry(1)), headers={"ETag": '"e1"'})
+
+    with Chaos(answer) as server:
+        (first,) = walk(news(server.url))
+        assert walk(news(server.url), first.cursor) == []
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "since", ["x", "{}", '{"v": 9}', '{"v": 1, "seen": "2999-01-01T00:00:00+00:00"}']
+)
+def test_a_watermark_of_the_future_or_of_another_form_is_refused(since) -> None:
+    with Chaos(paged) as server, pytest.raises(Broken, match="mốc đã lưu"):
+        walk(news(server.url), since)
+
+
+def test_a_time_of_the_future_moves_no_watermark() -> None:
+    told = atom(entry(2, "2999-01-01T00:00:00+00:00"), entry(1))
+    with Chaos(serve(xml(told))) as server:
+        (batch,) = walk(news(server.url))
+    assert json.loads(batch.cursor)["seen"] == "2026-11-20T01:00:00+00:00"
+
+
+@pytest.mark.parametrize("link", ["/", "?trang=1", "http://192.0.2.7/next"])
+def test_pages_without_end_or_on_another_host_are_broken(link) -> None:
+    with Chaos(serve(xml(atom(entry(1), link=link)))) as server, pytest.raises(Broken):
+        walk(news(server.url, options=Lined({"max_pages": 5})))
+
+
+def test_polled_twice_nothing_changes_and_what_left_the_window_stays(
+    sqlite_store, tmp_path
+) -> None:
+    told = [[entry(1), entry(2)], [entry(1), entry(2)], [entry(3, "2026-11-21T08:00:00+07:00")]]
+    settings = SimpleNamespace(data=tmp_path, secret_key_file=None)
+    with Chaos(lambda _: xml(atom(*told[0]))) as server:
+        source = news(server.url, lag="90d")
+        health.publish_sources(sqlite_store, [source])
+        runs = []
+        for minute in range(3):
+            runs.append(poll(sqlite_store, source, settings, now=NOW + timedelta(minutes=minute)))
+            told.append(told.pop(0))
+    assert [(run["new"], run["changed"], run["gone"]) for run in runs] == [
+        (2, 0, 0),
+        (0, 0, 0),
+        (1, 0, 0),
+    ]
+
+
+# -- what is broken --------------------------------------------------------------------------------
+
+LAUGHS = '<!DOCTYPE f [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        LAUGHS,
+        '<!DOCTYPE f [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
+        '<!DOCTYPE f SYSTEM "http://127.0.0.1:1/evil.dtd">',
+    ],
+)
+def test_a_feed_that_declares_entities_or_a_dtd_is_refused(head) -> None:
+    with Chaos(serve(xml(atom(entry(1), head=head)))) as server, pytest.raises(Broken, match="DTD"):
+        walk(news(server.url))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(body=b"<html><body>dang nhap</body></html>", type="text/html"),
+        xml(b"<html/>"),
+        xml(atom(entry(1))[:-20]),
+        xml(b""),
+        xml(b"{}"),
+        xml(b"<a>" * 20_000 + b"</a>" * 20_000),
+    ],
+)
+def test_what_is_no_whole_feed_is_broken_and_never_half_read(answer) -> None:
+    with Chaos(serve(answer)) as server, pytest.raises(Broken):
+        walk(news(server.url))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, NeedsCredentials), (404, Broken), (503, Transient)]
+)
+def test_refusals_are_told_apart(status, kind) -> None:
+    with Chaos(serve(Answer(status=status))) as server, pytest.raises(kind):
+        walk(news(server.url, options=Lined({"deadline": 2})))
+
+
+# -- the sample ------------------------------------------------------------------------------------
+
+UNITS = OrgUnits.load()
+PLANTED = ("Nguyễn", "Trần Văn", "Lê Thị Mẫu", "0912345678", "nguyenthimau", "bức xúc")
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("public_order", public_order), ("online_information", online_information)],
+)
+def test_the_store_holds_each_case_of_the_sample_as_it_stands_and_no_word_of_it(
+    name, module, sqlite_store, tmp_path
+) -> None:
+    clock = [datetime(2026, 11, 22, 9, 0, tzinfo=LOCAL)]
+    place = Place(Province(UNITS, 450, 0.2), lambda: clock[0], tmp_path / "x", 0)
+    client = TestClient(module.make(place)._app)
+
+    def served(request: Request) -> Answer:
+        asked = {k: v for k, v in request.headers.items() if k == "if-none-match"}
+        reply = client.get(request.path, params=request.query, headers=asked)
+        kind = reply.headers.get("content-type", "")
+        tag = {"ETag": reply.headers["etag"]}
+        return Answer(body=reply.content, type=kind, status=reply.status_code, headers=tag)
+
+    settings = SimpleNamespace(data=tmp_path, secret_key_file=None)
+    with Chaos(served) as server:
+        source = next(one for one in load_sources() if one.id == name)
+        source = source.model_copy(update={"url": server.url})
+        health.publish_sources(sqlite_store, [source])
+        for _ in range(3):
+            run = poll(sqlite_store, source, settings, now=clock[0])
+            assert (run["outcome"] in ("ok", "empty"), run["rejected"]) == (True, 0), run
+            truth = expected(module, place, clock[0])
+            with sqlite_store.read() as connection:
+                stored = connection.execute(
+                    sa.text("SELECT COUNT(*), COUNT(closed_at) FROM record")
+                ).one()
+            assert tuple(stored) == truth
+            clock[0] += timedelta(hours=30)
+        assert truth[0] > 700 and 0 < truth[1] <= truth[0]
+    kept = b"".join(p.read_bytes() for p in Path(tmp_path).rglob("*") if p.is_file())
+    assert not [word for word in PLANTED if word.encode() in kept]
+
+
+def expected(module: Any, place: Place, now: datetime) -> tuple[int, int]:
+    """How many cases the system has, and how many of them are over."""
+    if module is public_order:
+        cases = public_order.Desk(place).incidents()
+        return len(cases), sum(one.over <= now for one in cases)
+    told = online_information.Monitor(place).mentions()
+    return len(told), sum(bool(one.answered and one.answered <= now) for one in told)
