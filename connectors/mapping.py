@@ -98,6 +98,9 @@ class Mapper:
 
     def _items(self, batch: Batch) -> Iterator[Item]:
         for i, row in enumerate(batch.rows):
+            if reason := batch.unfit.get(i):
+                yield self._rejection(row, batch.position(i), reason)
+                continue
             if row == {} and self._flat:
                 continue  # a blank line of a sheet: kept so that positions count, says nothing
             if not isinstance(row, Mapping):

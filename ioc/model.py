@@ -104,7 +104,8 @@ class Batch:
     ``whole``: the batch is everything the source has, so absent keys are gone. ``origin`` is
     a page's path or a file's name without secrets; row i stands at ``position(i)``.
     ``apart``: no other batch depends on it, so what is wrong with all of it stops none;
-    ``refused`` says (Vietnamese) what that is, and its kind reads it after the batch.
+    ``refused`` says (Vietnamese) what that is, and its kind reads it after the batch. ``unfit``
+    says by index why a single row is none: the kind saw more of it than stands here.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -114,6 +115,7 @@ class Batch:
     first: int = 1
     apart: bool = False
     refused: str = ""
+    unfit: Mapping[int, str] = field(default_factory=dict)
 
     def position(self, i: int) -> str:
         """Where row ``i`` (from 0) stood in what the source sent."""

@@ -39,7 +39,10 @@ def rows(
     units: list[OrgUnit],
     periods: list[Period],
 ) -> Iterator[tuple]:
-    """A row for every indicator, org unit and period, in the order asked for."""
+    """A row for every indicator, org unit and period, in the order asked for.
+
+    An indicator without a denominator is a count: its numerator times its factor.
+    """
     for indicator in indicators:
         for start in range(0, len(units), AT_ONCE):
             some = tuple(units[start : start + AT_ONCE])
@@ -53,20 +56,23 @@ def _rows_of(
     numerator = elements.get(indicator.numerator or "")
     denominator = elements.get(indicator.denominator or "")
     source = snapshot.source_of(indicator.source)
+    sides = [side for side in (numerator, denominator) if side]
+    counts_only = numerator is not None and indicator.denominator is None
+    base = numerator if counts_only else denominator  # what tells whether anything was reported
     found: Found = {}
-    if numerator and denominator and source:
-        found = _read(snapshot, source, [numerator, denominator], units, periods)
+    if numerator and base and source:
+        found = _read(snapshot, source, sides, units, periods)
     for unit in units:
         for period in periods:
             above = found.get((indicator.numerator or "", unit.uid, period.key))
-            below = found.get((indicator.denominator or "", unit.uid, period.key))
-            reason = _reason(snapshot, indicator, denominator, source, unit, period, below)
+            below = found.get((base.id if base else "", unit.uid, period.key))
+            reason = _reason(snapshot, indicator, base, source, unit, period, below)
             num = above[0] if above else None
-            den = below[0] if below else None
-            if not reason and numerator and denominator:
+            den = below[0] if below and not counts_only else None
+            if not reason and numerator and base:
                 num = 0.0 if num is None and numerator.silence == "zero" else num
-                den = 0.0 if den is None and denominator.silence == "zero" else den
-            value = pace.ratio(num, den, indicator.factor)
+                den = 0.0 if den is None and base.silence == "zero" and not counts_only else den
+            value = pace.ratio(num, 1.0 if counts_only else den, indicator.factor)
             if not reason and value is None:
                 reason = "zero_denominator" if den == 0 else "not_reported"
             known = max((side[3] for side in (above, below) if side), default=None)
@@ -82,7 +88,7 @@ def _rows_of(
                 den,
                 None if value is None else float(value),
                 indicator.unit,
-                _coverage(snapshot, source, denominator, unit, period, (above, below)),
+                _coverage(snapshot, source, base, unit, period, (above, below)),
                 reason,
                 instant_of(known),
                 int(any(side[4] for side in (above, below) if side)),
@@ -222,16 +228,16 @@ def _days(
 def _reason(
     snapshot: Snapshot,
     indicator: Indicator,
-    denominator: Element | None,
+    base: Element | None,
     source: SourceState | None,
     unit: OrgUnit,
     period: Period,
     below: tuple | None,
 ) -> str:
     """Why there is no value, as a code; empty where there is one, or a zero may be written."""
-    if source is None or denominator is None:
+    if source is None or base is None:
         return "no_source"
-    if denominator.over_time == "distinct" and period.grain in ("day", "quarter", "ytd"):
+    if base.over_time == "distinct" and period.grain in ("day", "quarter", "ytd"):
         return "not_offered"
     if below is not None:
         return ""
@@ -239,7 +245,7 @@ def _reason(
         return "not_due"
     if (unit.closed and unit.closed < period.start) or (unit.opened and unit.opened > period.end):
         return "not_open"
-    if denominator.silence == "unknown":
+    if base.silence == "unknown":
         return "not_reported"
     covered = source.covered_until
     if covered is None or covered < min(period.ends_at, snapshot.clock - source.stale_after):
@@ -250,14 +256,14 @@ def _reason(
 def _coverage(
     snapshot: Snapshot,
     source: SourceState | None,
-    denominator: Element | None,
+    base: Element | None,
     unit: OrgUnit,
     period: Period,
     sides: tuple[tuple | None, tuple | None],
 ) -> float | None:
     """The share of the expected org units that gave both sides of a declared figure."""
     below = sides[1]
-    if source is None or denominator is None or period.starts_at > snapshot.clock:
+    if source is None or base is None or period.starts_at > snapshot.clock:
         return None
     if source.is_record:
         covered = source.covered_until
@@ -266,10 +272,8 @@ def _coverage(
             if covered and covered >= min(period.ends_at, snapshot.clock - source.stale_after)
             else 0.0
         )
-    serves = denominator.serves or source.serves
-    expected = sum(
-        _expected(snapshot, unit, day, serves) for day in _ends(denominator, period, below)
-    )
+    serves = base.serves or source.serves
+    expected = sum(_expected(snapshot, unit, day, serves) for day in _ends(base, period, below))
     stand = min(side[1] if side else 0 for side in sides)
     return min(1.0, stand / expected) if expected else None
 
@@ -278,12 +282,12 @@ def _expected(snapshot: Snapshot, unit: OrgUnit, day: date, serves: tuple[str, .
     return len(snapshot.store.orgunits.expected(unit.uid, day, serves))
 
 
-def _ends(denominator: Element, period: Period, below: tuple | None) -> list[date]:
+def _ends(base: Element, period: Period, below: tuple | None) -> list[date]:
     """The days on which the reporting org units of a period are counted."""
     if period.grain in ("day", "month"):
         return [period.end]
     months = period.months()
-    if denominator.over_time == "sum":
+    if base.over_time == "sum":
         return [m.end for m in months if not below or m.key <= below[2]]
     return [Period("month", below[2]).end if below else period.end]
 

@@ -123,8 +123,9 @@ def _formula(key: str, tops: list[Row], found: list[Row]) -> Piece:
         )
     first = tops or [row for row in found if row["step"] in DAILY]
     total = {e: sum(r["value"] for r in first if r["element"] == e) for e in
-             (row["numerator"], row["denominator"])}  # fmt: skip
-    over, under = total[row["numerator"]], total[row["denominator"]]
+             filter(None, (row["numerator"], row["denominator"]))}  # fmt: skip
+    over = total[row["numerator"]]
+    under = total[row["denominator"]] if row["denominator"] else 1  # a count is of nothing
     value = (
         text.percent(over, under, factor=row["factor"])
         if row["unit"] == "%"
@@ -140,10 +141,10 @@ def _formula(key: str, tops: list[Row], found: list[Row]) -> Piece:
                 html.Span("=", className="under"),
                 html.Span(
                     [
-                        html.Span(f"{text.number(over)} {elements[row['numerator']].name}"),
-                        html.Span(f"{text.number(under)} {elements[row['denominator']].name}"),
+                        html.Span(f"{text.number(each)} {elements[element].name}")
+                        for element, each in total.items()
                     ],
-                    className="formula",
+                    className="formula" if len(total) > 1 else None,
                 ),
                 html.Span(f"× {text.plain(row['factor'])}", className="under"),
             ],
@@ -178,6 +179,8 @@ def _inputs(key: str, uid: str, found: list[Row], period: Period, note: Piece) -
         return dcc.Link("xem tiếp", href=link("/lineage", indicator=key, org_unit=unit, to=when))
 
     def cell(sides: dict[str, Row], side: str) -> str:
+        if not row[side]:
+            return text.NONE
         silent = 0 if desk().store.catalogue.elements[row[side]].silence == "zero" else None
         return text.number(sides.get(row[side], {}).get("value", silent))
 

@@ -30,6 +30,7 @@ CASES = Path(__file__).with_name("cases")
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 PACKAGED_OF = {"open311": "field_reports", "rest": "public_services", "sheet": "staff"}
 PACKAGED_OF |= {"taxii": "information_security", "feed": "public_order"}
+PACKAGED_OF |= {"sensorthings": "environment"}
 HEADERS_OF = {"taxii": {"X-TAXII-Date-Added-Last": "2026-11-20T02:03:04.567890Z"}}
 """What a server of the kind says beside its body."""
 COLUMNS = ["item", "position", "org_unit", "opened_at", "due_at", "closed_at", "changed_at"]

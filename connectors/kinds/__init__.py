@@ -2,13 +2,14 @@
 
 from types import ModuleType
 
-from connectors.kinds import feed, open311, prometheus, rest, sheet, soap, taxii
+from connectors.kinds import feed, open311, prometheus, rest, sensorthings, sheet, soap, taxii
 
 KINDS: dict[str, ModuleType] = {
     "feed": feed,
     "open311": open311,
     "prometheus": prometheus,
     "rest": rest,
+    "sensorthings": sensorthings,
     "sheet": sheet,
     "soap": soap,
     "taxii": taxii,

@@ -35,6 +35,7 @@ class Listed:
 
 
 SYSTEMS: tuple[Listed, ...] = (
+    Listed("environment", "environment", "IOC_ENVIRONMENT_URL", "http://127.0.0.1:{port}"),
     Listed("inspections", "inspections", "IOC_INSPECTIONS_FOLDER", "{folder}"),
     Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
     Listed("telecom", "telecom", "IOC_TELECOM_FOLDER", "{folder}"),
