@@ -367,6 +367,7 @@ RECORD_KINDS = {
     "field_report": "Phản ánh hiện trường",
     "order_incident": "Vụ việc an ninh, trật tự",
     "mention": "Tin, bài trên mạng",
+    "rollout": "Triển khai dịch vụ đô thị thông minh",
 }
 CODES = {  # what a coded field of a record holds, by field
     "state": {
@@ -379,6 +380,9 @@ CODES = {  # what a coded field of a record holds, by field
         "rejected": "Từ chối",
         "answered": "Đã phản hồi",
         "noted": "Ghi nhận",
+        "none": "Chưa triển khai",
+        "pilot": "Thí điểm",
+        "operating": "Vận hành",
     },
     "category": {
         "disorder": "Gây rối trật tự",
@@ -394,6 +398,11 @@ CODES = {  # what a coded field of a record holds, by field
         "thu-tuc": "Thủ tục hành chính",
         "du-lich": "Du lịch",
         "an-ninh": "An ninh, trật tự",
+        "field_feedback": "Phản ánh hiện trường",
+        "traffic": "Giám sát điều hành giao thông",
+        "public_order": "An ninh trật tự đô thị",
+        "online_information": "Giám sát thông tin trên môi trường mạng",
+        "information_security": "Giám sát an toàn thông tin",
     },
     "channel": {
         "full": "Toàn trình",
@@ -405,6 +414,15 @@ CODES = {  # what a coded field of a record holds, by field
         "social": "Mạng xã hội",
         "press": "Báo điện tử",
         "forum": "Diễn đàn",
+        "area-450": "Đồng Hới",
+        "area-452": "Minh Hóa",
+        "area-453": "Tuyên Hóa",
+        "area-454": "Quảng Trạch",
+        "area-455": "Bố Trạch",
+        "area-456": "Quảng Ninh",
+        "area-457": "Lệ Thủy",
+        "area-458": "Ba Đồn",
+        "area-qb": "Toàn địa bàn",
     },
     "result": {
         "electronic": "Bản điện tử",

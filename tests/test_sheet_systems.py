@@ -20,6 +20,7 @@ from connectors.sandbox import (
     household_survey,
     inspections,
     outbox,
+    smart_services,
     telecom,
     transformation,
 )  # fmt: skip
@@ -118,7 +119,7 @@ def clerk(
         each.store.close()
 
 
-NAMES = ("inspections", "transformation", "telecom", "household_survey")
+NAMES = ("inspections", "transformation", "telecom", "household_survey", "smart_services")
 Of = Callable[[str], Clerk]
 
 
@@ -426,3 +427,87 @@ def test_a_survey_is_what_was_counted_in_the_sample(clerk: Of):
         assert own.share("O3", year) == (computers, households)
     assert own.runs[0]["rejected"] == 1
     assert own.value("O2", "2026").reason == "not_reported"
+
+
+# --- the roll-out of smart services ------------------------------------------------------------
+
+
+SECTORS = {"PAHT": "I10.1", "GT": "I10.2", "ANTT": "I10.3", "TTMM": "I10.4", "ATTT": "I10.5"}
+FAULTY = ("2022-Q2", "2023-Q1")
+
+
+def states(own: Clerk, text: str, service: str = "") -> dict[str, str]:
+    """What each row of a check says, by its key; one service's, or the whole province's."""
+    rows = [row for row in own.rows(text) if row[0] and row[0].startswith(service)]
+    return {
+        row[0]: row[smart_services.STATE]
+        for row in rows
+        if ("area-qb" in row[0]) is not bool(service)
+    }
+
+
+def test_a_service_is_deployed_when_it_operates_in_the_whole_area_and_a_pilot_is_not(clerk: Of):
+    own = clerk("smart_services")
+    for quarter in own.truth.sent_by(own.now):
+        said = list(states(own, quarter.text).values())
+        assert len(said) == 5
+        assert own.share("I10", quarter.text) == (said.count(smart_services.OPERATING), 5)
+        assert own.share("I10.6", quarter.text) == (said.count(smart_services.PILOT), 5)
+
+
+def test_four_of_five_services_meet_the_floor_of_the_range(clerk: Of):
+    own = clerk("smart_services")
+    found = own.standing("T10", "I10")
+    assert (found.closing_numerator, found.closing_denominator) == (4, 5)
+    assert (found.status, found.closing_period, found.closing_value) == ("met", "2025-12", 80)
+    assert (found.freshness, found.period) == ("fresh", "2026-09")
+    public_order = [state for key, state in states(own, "2025-Q4").items() if "ANTT" in key]
+    assert public_order == [smart_services.PILOT]
+
+
+@pytest.mark.parametrize("service", SECTORS)
+def test_each_service_spreads_from_dong_hoi_over_the_eight_areas(clerk: Of, service: str):
+    own = clerk("smart_services")
+    before, first = 0, ""
+    for quarter in own.truth.sent_by(own.now):
+        said = states(own, quarter.text, service)
+        operating = [key for key, state in said.items() if state == smart_services.OPERATING]
+        if quarter.text not in FAULTY:
+            assert own.share(SECTORS[service], quarter.text) == (len(operating), 8)
+        assert len(operating) >= before
+        if operating and not before:
+            (first,) = operating
+        before = len(operating)
+    assert "area-450" in first
+
+
+def test_the_evidence_of_a_state_stands_in_its_record_and_its_owner_changes_with_the_reforms(
+    clerk: Of,
+):
+    own = clerk("smart_services")
+    answer = query.records(own.store, ADMIN, kinds=["rollout"], limit=2000, now=own.now).frame()
+    known = len(own.truth.sent_by(own.now)) * 45 - 2  # two faulty rows
+    assert len(answer) == known and own.runs[0]["rejected"] == 2
+    operating = answer[answer.state == "operating"]
+    assert operating.result.str.fullmatch(r"QD-\d{4}-20\d\d").all()
+    assert set(answer[answer.state == "none"].result) == {""}
+    owners = answer[answer.category == "traffic"]
+    assert set(owners.org_unit.str.extract(r"department-([A-Z0-9]+)-")[0]) == {"SGTVT", "SXD25"}
+
+
+def test_the_records_behind_the_closing_figure_are_its_four_services(clerk: Of):
+    own = clerk("smart_services")
+    behind = query.records(
+        own.store,
+        ADMIN,
+        element="smart_services_operating",
+        opened_to=date(2025, 12, 31),
+        now=own.now,
+    ).frame()
+    assert sorted(behind.category) == [
+        "field_feedback",
+        "information_security",
+        "online_information",
+        "traffic",
+    ]
+    assert set(behind.channel) == {"area-qb"}

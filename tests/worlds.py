@@ -21,6 +21,7 @@ from ioc.principal import Principal
 from ioc.source import Source
 from kpi import health, query, schema
 from kpi.catalogue import Catalogue
+from kpi.elements import Element
 from kpi.intake import accept
 from kpi.store import KpiStore, open_store
 
@@ -103,13 +104,31 @@ SOURCES = (DOSSIERS, REGISTRY, STAFF, MEETINGS, TRANSFORMATION, SYSTEMS)
 
 
 def with_sources(catalogue: Catalogue) -> Catalogue:
-    """The product's catalogue, more of its indicators fed by a source."""
+    """The product's catalogue, more of its indicators fed by a source.
+
+    What the sources of this module declare is declared here, also where the product counts it
+    from records.
+    """
     fed = {
         id: replace(catalogue.indicators[id], source=name)
         for name, ids in SERVED.items()
         for id in ids
     }
-    return replace(catalogue, indicators={**catalogue.indicators, **fed})
+    said = {
+        name: declared(catalogue.elements[name]) for each in SOURCES for name in each.readings or ()
+    }
+    return replace(
+        catalogue,
+        elements={**catalogue.elements, **said},
+        indicators={**catalogue.indicators, **fed},
+    )
+
+
+def declared(element: Element) -> Element:
+    """An element as it is where its source says the sum itself."""
+    if element.reading:
+        return element
+    return replace(element, count=None, reading=True, at="opened_at", where={}, silence="unknown")
 
 
 def at(text: str) -> datetime:

@@ -38,6 +38,7 @@ SYSTEMS: tuple[Listed, ...] = (
     Listed("environment", "environment", "IOC_ENVIRONMENT_URL", "http://127.0.0.1:{port}"),
     Listed("inspections", "inspections", "IOC_INSPECTIONS_FOLDER", "{folder}"),
     Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
+    Listed("smart_services", "smart_services", "IOC_SMART_SERVICES_FOLDER", "{folder}"),
     Listed("telecom", "telecom", "IOC_TELECOM_FOLDER", "{folder}"),
     Listed("household_survey", "household_survey", "IOC_HOUSEHOLD_SURVEY_FOLDER", "{folder}"),
     Listed("public_order", "public_order", "IOC_PUBLIC_ORDER_URL", "http://127.0.0.1:{port}"),

@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = "America/Los_Angeles"
 FED = ("shared_systems", "work_files", "smart_city", "meetings", "transformation")
 """Sectors that the folder of reports feeds here, whatever feeds them in the packaged catalogue."""
+COUNTED = re.compile(r"count: \w+,\s+at: \w+,(\s+where: \{[^}]*\},)?")
+"""How an element of theirs is counted from records in the product: here it is declared."""
 HEARD = ("public_services", "field_reports", "staff")
 """The packaged sources that are there in this house; all others are removed."""
 
@@ -149,6 +151,7 @@ class House:
         for name in FED:
             text = (ROOT / "kpi" / "indicators" / f"{name}.yaml").read_text(encoding="utf-8")
             fed = re.sub(r"(?m)^( +source: )\w+$", r"\1reports", text)
+            fed = COUNTED.sub("reading: true,", fed)
             (self.config / "indicators" / f"{name}.yaml").write_text(fed, encoding="utf-8")
         elements = [element for pair in REPORTED for element in pair.split()]
         elements += ["meetings_district_commune_online", "meetings_district_commune_total"]
