@@ -53,7 +53,7 @@ mot:
   auth: {kind: bearer, token: mat-khau-that}
   fields: {org_unit: a, opened_at: b}
 hai:
-  kind: soap
+  kind: fax
   name: Hai
   url: http://may
   owner: VPUB
@@ -94,7 +94,7 @@ bon:
     assert {fault.file for fault in refused.value.faults} == {str(own)}
     for line, words in [
         (10, "bí mật"),
-        (13, "soap"),
+        (13, "fax"),
         (25, "địa chỉ"),
         (31, "dedline"),
         (31, "max_pages"),
