@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from connectors.privacy import Hasher, secret_key
 from ioc.config import expand, references, secret
 from ioc.errors import Broken, NeedsCredentials
-from ioc.source import ApiKey, Basic, Bearer, Headers, OAuth2, Source
+from ioc.source import ApiKey, Basic, Bearer, Headers, OAuth2, PrivateKey, Source
 
 Post = Callable[[str, dict[str, str], dict[str, str]], bytes]
 
@@ -20,6 +20,15 @@ class Proof(NamedTuple):
     headers: dict[str, str]
     params: dict[str, str]
     renewable: bool = False
+
+
+class Login(NamedTuple):
+    """A user and the password, or the private key, of a protocol that is not HTTP."""
+
+    user: str
+    password: str = ""
+    key: str = ""
+    passphrase: str | None = None
 
 
 class _Token(NamedTuple):
@@ -59,6 +68,16 @@ class Credentials:
             case OAuth2() as auth:
                 return Proof({"Authorization": f"Bearer {self._token(auth, post)}"}, {}, True)
         return Proof({}, {})
+
+    def login(self) -> Login:
+        """User and password or private key. Raises NeedsCredentials where none is declared."""
+        match self._source.auth:
+            case Basic(username=user, password=password):
+                return Login(expand(user, self._env), self._secret(password))
+            case PrivateKey(username=user, key=key, passphrase=phrase):
+                words = self._secret(phrase) if phrase else None
+                return Login(expand(user, self._env), "", self._secret(key), words)
+        raise NeedsCredentials("nguồn chưa khai auth: basic hoặc private_key")
 
     def forget(self) -> None:
         """Drop the kept token: the source no longer takes it."""

@@ -7,7 +7,7 @@ that was checked: a name that answers differently a second time gains nothing.
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import httpcore2
@@ -18,15 +18,16 @@ from ioc.errors import Broken, Transient
 CONNECT_SECONDS = 3.0
 STEP_SECONDS = 0.5  # how long one read may keep us from noticing that the process must end
 Origin = tuple[str, str, int]
-_PORTS = {"http": 80, "https": 443}
+WEB = ("http", "https")
+_PORTS = {"http": 80, "https": 443, "imap": 143, "imaps": 993, "sftp": 22}
 _METADATA = {ipaddress.ip_address(text) for text in ("100.100.100.200", "fd00:ec2::254")}
 
 
-def origin_of(url: str | httpx2.URL) -> Origin:
+def origin_of(url: str | httpx2.URL, schemes: Sequence[str] = WEB) -> Origin:
     """Scheme, host and port of an address.
 
     Raises:
-        Broken: it is not an http(s) address, or it carries a user name or password.
+        Broken: it is of no such scheme (http, https), or carries a user name or password.
     """
     try:
         parsed = httpx2.URL(url)
@@ -34,8 +35,8 @@ def origin_of(url: str | httpx2.URL) -> Origin:
         raise Broken("địa chỉ không hợp lệ") from error
     if not 0 < (parsed.port or 1) < 65_536:
         raise Broken("địa chỉ có số cổng không hợp lệ")
-    if parsed.scheme not in _PORTS or not parsed.host:
-        raise Broken(f"địa chỉ phải là http hoặc https, không phải “{parsed.scheme}”")
+    if parsed.scheme not in schemes or not parsed.host:
+        raise Broken(f"địa chỉ phải là {' hoặc '.join(schemes)}, không phải “{parsed.scheme}”")
     if parsed.userinfo:
         raise Broken("địa chỉ không được chứa tên và mật khẩu")
     return parsed.scheme, parsed.host.lower(), parsed.port or _PORTS[parsed.scheme]

@@ -105,7 +105,7 @@ def retry_after(text: str, now: datetime) -> float | None:
     return min(max(seconds, 0.0), RETRY_AFTER_CAP) if math.isfinite(seconds) else RETRY_AFTER_CAP
 
 
-def _is_certificate(error: BaseException | None) -> bool:
+def is_certificate(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True
@@ -122,7 +122,7 @@ def translated(error: httpx2.HTTPError, host: str, *, late: bool) -> Exception:
             return Transient(f"{host}: không kết nối được trong 3 giây")
         case httpx2.TimeoutException():
             return Transient(f"{host}: trả lời quá chậm")
-        case httpx2.ConnectError() if _is_certificate(error):
+        case httpx2.ConnectError() if is_certificate(error):
             return Broken(f"{host}: chứng thư TLS không hợp lệ")
         case httpx2.ConnectError():
             return Transient(f"{host}: không kết nối được")

@@ -100,6 +100,15 @@ class Bearer(_Strict):
     token: Secret
 
 
+class PrivateKey(_Strict):
+    """User and a private key (its whole text, OpenSSH or PEM), for SFTP."""
+
+    kind: Literal["private_key"]
+    username: Text
+    key: Secret
+    passphrase: Secret | None = None
+
+
 class ApiKey(_Strict):
     """A key in a header, or in the query when ``param`` is given."""
 
@@ -134,7 +143,9 @@ class Headers(_Strict):
         return self
 
 
-Auth = Annotated[NoAuth | Basic | Bearer | ApiKey | OAuth2 | Headers, Field(discriminator="kind")]
+Auth = Annotated[
+    NoAuth | Basic | Bearer | PrivateKey | ApiKey | OAuth2 | Headers, Field(discriminator="kind")
+]
 
 
 class Paging(_Strict):

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable
@@ -43,13 +44,13 @@ class Answer:
 class Chaos:
     """The server; ``requests`` holds all that came, ``url`` is where it listens."""
 
-    def __init__(self, answer: Callable[[Request], Answer]):
-        self._answer = answer
+    def __init__(self, answer: Callable[[Request], Answer], tls: ssl.SSLContext | None = None):
+        self._answer, self._tls = answer, tls
         self.requests: list[Request] = []
         self._loop = asyncio.new_event_loop()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -64,7 +65,8 @@ class Chaos:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._socket))
+        listening = asyncio.start_server(self._serve, sock=self._socket, ssl=self._tls)
+        server = self._loop.run_until_complete(listening)
         self._ready.set()
         self._loop.run_forever()
         server.close()

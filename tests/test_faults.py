@@ -25,7 +25,8 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from connectors.io import IO
 from connectors.kinds import sheet
-from connectors.kinds.workbook import UNPACKED, csv_rows, read_table, refuse_bomb
+from connectors.kinds.workbook import csv_rows, read_table
+from connectors.kinds.xlsx import UNPACKED, refuse_bomb
 from connectors.poller import poll
 from connectors.wire import parse_json
 from ioc.errors import Broken
@@ -242,6 +243,58 @@ def test_sub_headings_of_the_same_name_are_told_apart_by_what_stands_above_them(
     assert [table.rows[0][c] for c in table.columns.values()] == ["SNV", 2, 3]
     with pytest.raises(Broken, match="E2: tiêu đề “Nữ” có hai lần"):
         read_table("a.xlsx", body.getvalue(), ["Mã", "Nữ"], {})
+
+
+def book_of(*rows: list[Any]) -> openpyxl.Workbook:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    return book
+
+
+def saved(book: openpyxl.Workbook) -> bytes:
+    body = io.BytesIO()
+    book.save(body)
+    return body.getvalue()
+
+
+def test_a_hidden_row_of_the_figures_is_refused_by_its_cell_and_others_are_not() -> None:
+    book = book_of(["Mẫu số 1"], ["Mã", "Số"], ["SNV", 1], ["VPUB", 2], [None, None], ["SYT", 3])
+    for harmless in (1, 5, 9):  # above the heading, empty, below all
+        book.active.row_dimensions[harmless].hidden = True
+    assert len(read_table("a.xlsx", saved(book), ["Mã", "Số"], {}).rows) >= 4
+    book.active.row_dimensions[4].hidden = True
+    with pytest.raises(Broken, match=r"a\.xlsx ô A4: dòng ẩn trong phần số liệu"):
+        read_table("a.xlsx", saved(book), ["Mã", "Số"], {})
+    other = book.create_sheet("Khác")
+    other.append(["Mã", "Số"])
+    other.append(["SNV", 1])
+    assert read_table("a.xlsx", saved(book), ["Mã", "Số"], {"sheet": "Khác"}).rows == [["SNV", 1.0]]
+
+
+def repacked(body: bytes, part: str, change: Any) -> bytes:
+    """A workbook with one part of it changed."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(body)) as old, zipfile.ZipFile(made, "w") as new:
+        for member in old.infolist():
+            text = old.read(member)
+            new.writestr(member.filename, change(text) if member.filename == part else text)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml"])
+def test_a_part_of_a_workbook_that_brings_entities_is_refused(part: str, tmp_path: Path) -> None:
+    secret = tmp_path / "bi-mat"
+    secret.write_text("chim-hoang-yen")
+    entity = f'<!DOCTYPE x [<!ENTITY a SYSTEM "file://{secret}">]>'.encode()
+
+    def plant(text: bytes) -> bytes:
+        start = text.index(b"?>") + 2 if text.startswith(b"<?xml") else 0
+        return text[:start] + entity + text[start:].replace(b"SNV", b"&a;")
+
+    body = repacked(saved(book_of(["Mã", "Số"], ["SNV", 1])), part, plant)
+    with pytest.raises(Broken, match=rf"a\.xlsx: phần {part} khai kiểu tài liệu"):
+        read_table("a.xlsx", body, ["Mã", "Số"], {})
 
 
 WORDS = st.lists(st.sampled_from(["Sở Nội vụ", "Lệ Thủy", "Đồng Hới", "Quảng Ninh"]), min_size=2)

@@ -111,8 +111,15 @@ def test_a_status_is_read_only_where_it_is_taken() -> None:
         assert parse_json(io.fetch(server.url, taken=(400,)).body) == {"status": "error"}
         with pytest.raises(Broken, match="400"):
             io.fetch(server.url)
-        with pytest.raises(Broken, match="chờ dữ liệu text/xml"):
-            io.fetch(server.url, taken=(400,), accept="text/xml")
+
+
+def test_another_content_type_than_xml_is_refused_where_xml_is_asked_for() -> None:
+    with (
+        Chaos(serve(Answer({}))) as server,
+        door(server.url) as io,
+        pytest.raises(Broken, match="chờ dữ liệu text/xml"),
+    ):
+        io.fetch(server.url, accept="text/xml")
 
 
 def test_endless_redirects_end() -> None:

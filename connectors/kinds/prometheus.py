@@ -55,6 +55,11 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
         yield _batch(source, io, [_Moment(today, now.replace(microsecond=0))])
 
 
+def probe(source: Source, io: IO) -> Iterator[Batch]:
+    """Yesterday and the day under way: enough to see what the server says."""
+    yield from poll(source, io.now().astimezone(LOCAL).date().isoformat(), io)
+
+
 def faults(source: Source) -> Iterator[tuple[str, str]]:
     """What does not fit in the options: (entry, Vietnamese reason)."""
     queries, labels = source.options.get("queries"), source.options.get("labels")

@@ -1,4 +1,6 @@
-"""A folder of workbooks and CSV files that units send in: each new or changed file is one batch.
+"""Workbooks and CSV files that units send in: each new or changed file is one batch.
+
+They lie in a folder, on an SFTP or WebDAV server, or hang on mail: the address says where.
 
 The cursor remembers files by name, size, time and content, so an unchanged folder costs one
 listing, and the same content under another name is skipped and said so. A file that cannot be
@@ -14,13 +16,18 @@ from typing import Any
 from connectors.folder import File
 from connectors.io import IO
 from connectors.kinds.workbook import Table, read_table
+from connectors.shelves import refuse_place
 from connectors.values import clean
-from ioc.errors import Broken, Transient
+from ioc.errors import Broken, NeedsCredentials, Transient
 from ioc.model import Batch
 from ioc.source import Source
 
 OPTIONS = {"sheet", "skip", "csv", "settle", "files"}
+OPTIONS |= {"host_key", "known_hosts"}  # SFTP
+OPTIONS |= {"senders", "days"}  # mailbox
 _FORMAT = 1
+refuse_address = refuse_place
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
 def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
@@ -39,7 +46,7 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     taken = 0
     for file in io.files(".xlsx", ".csv"):
         stamp = [file.size, file.mtime_ns]
-        if not wanted.search(file.name):
+        if not wanted.search(file.title):
             continue
         if seen.get(file.name, [])[:2] == stamp:
             taken += 1
@@ -52,6 +59,11 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
         except Transient as error:
             io.waiting = True
             io.note(str(error))
+            continue
+        except NeedsCredentials:
+            raise
+        except Broken as error:
+            refused[file.name] = [*stamp, str(error)]
             continue
         content = hashlib.sha256(body).hexdigest()[:24]
         before = contents.get(content)
@@ -79,8 +91,16 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
         yield Batch([], _cursor(seen, refused, _form(source)), origin=name, refused=reason)
 
 
-def refuse_address(address: str) -> None:
-    """A folder may stand anywhere."""
+def faults(source: Source) -> Iterator[tuple[str, str]]:
+    """What a place needs to be told: (entry, Vietnamese reason)."""
+    keys = source.options.get("host_key", [])
+    for key in [keys] if isinstance(keys, str) else keys:
+        if not _FINGERPRINT.fullmatch(str(key)):
+            yield "options", "host_key phải có dạng SHA256:… như ssh-keygen -l in ra"
+    if "sftp://" in source.url and not {"host_key", "known_hosts"} & set(source.options):
+        yield "options", "nguồn SFTP phải khai host_key hoặc known_hosts"
+    if re.search(r"\bimaps?://", source.url) and not source.options.get("senders"):
+        yield "options", "hộp thư phải khai senders: địa chỉ, hoặc @tên miền, được nhận"
 
 
 def _rows(source: Source, file: File, body: bytes) -> tuple[list[dict[str, Any]], int]:

@@ -6,19 +6,17 @@ the upper one where the lower is empty); it is never guessed.
 
 import csv
 import io
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import python_calamine as calamine
 
+from connectors.kinds.xlsx import hidden_rows, refuse_bomb
 from connectors.values import clean
 from ioc.errors import Broken
 
 HEADING_ROWS = 30  # the heading stands among the first rows
 MAX_ROWS = 200_000
-UNPACKED = 200 << 20  # of one workbook
 _SEPARATORS = ",;\t|"
 
 Range = tuple[tuple[int, int], tuple[int, int]]
@@ -41,8 +39,10 @@ def read_table(name: str, body: bytes, headings: Iterable[str], options: dict[st
     """
     if name.lower().endswith(".csv"):
         return find_table(name, csv_rows(name, body, options.get("csv", {})), headings)
-    rows, merged = workbook_rows(name, body, options.get("sheet"))
-    return find_table(name, rows, headings, merged)
+    sheet, rows, merged = workbook_rows(name, body, options.get("sheet"))
+    table = find_table(name, rows, headings, merged)
+    _refuse_hidden(name, hidden_rows(name, body, sheet), table)
+    return table
 
 
 def csv_rows(name: str, body: bytes, options: dict[str, Any]) -> list[list[Any]]:
@@ -62,8 +62,10 @@ def csv_rows(name: str, body: bytes, options: dict[str, Any]) -> list[list[Any]]
         raise Broken(f"{name}: CSV hỏng: dấu nháy không khớp hoặc ô quá dài") from None
 
 
-def workbook_rows(name: str, body: bytes, sheet: str | None) -> tuple[list[list[Any]], list[Range]]:
-    """Cells of one sheet (the named one, else the only one) and its merged ranges."""
+def workbook_rows(
+    name: str, body: bytes, sheet: str | None
+) -> tuple[str, list[list[Any]], list[Range]]:
+    """One sheet (the named one, else the only one): its name, cells and merged ranges."""
     refuse_bomb(name, body)
     try:
         with calamine.load_workbook(io.BytesIO(body)) as book:
@@ -77,35 +79,10 @@ def workbook_rows(name: str, body: bytes, sheet: str | None) -> tuple[list[list[
             found = book.get_sheet_by_name(wanted)
             if found.total_height > MAX_ROWS:
                 raise Broken(f"{name}: hơn {MAX_ROWS} dòng")
-            return found.to_python(skip_empty_area=False), found.merged_cell_ranges or []
+            cells = found.to_python(skip_empty_area=False)
+            return wanted, cells, found.merged_cell_ranges or []
     except calamine.CalamineError as error:
         raise Broken(f"{name}: không đọc được bảng tính ({type(error).__name__})") from None
-
-
-def refuse_bomb(name: str, body: bytes) -> None:
-    """Inflate every member once, in small pieces, counting: headers of a bomb lie about sizes."""
-    left = UNPACKED
-    try:
-        with zipfile.ZipFile(io.BytesIO(body)) as packed:
-            members = packed.infolist()
-        for member in members:
-            start = member.header_offset
-            skip = 30 + int.from_bytes(body[start + 26 : start + 28], "little")
-            skip += int.from_bytes(body[start + 28 : start + 30], "little")
-            raw = body[start + skip : start + skip + member.compress_size]
-            if member.compress_type == zipfile.ZIP_STORED:
-                left -= len(raw)
-            elif member.compress_type == zipfile.ZIP_DEFLATED:
-                unzip = zlib.decompressobj(-zlib.MAX_WBITS)
-                while raw and left > 0:
-                    left -= len(unzip.decompress(raw, 65_536))
-                    raw = unzip.unconsumed_tail
-            else:
-                raise Broken(f"{name}: kiểu nén lạ")
-            if left <= 0:
-                raise Broken(f"{name}: giải nén vượt {UNPACKED >> 20} MB")
-    except (zipfile.BadZipFile, zlib.error, ValueError):
-        raise Broken(f"{name}: tệp xlsx chưa trọn vẹn hoặc hỏng") from None
 
 
 def find_table(
@@ -177,6 +154,15 @@ def _refuse_merged(name: str, merged: Sequence[Range], first: int, columns: Iter
         if top >= first and bottom > top and used & set(range(left, right + 1)):
             where = f"{cell(top, left)}:{cell(bottom, right)}"
             raise Broken(f"{name} ô {where}: ô gộp trong phần số liệu, không rõ thuộc dòng nào")
+
+
+def _refuse_hidden(name: str, hidden: Iterable[int], table: Table) -> None:
+    """Rows that nobody saw before sending are no part of a report."""
+    for number in hidden:
+        row = table.rows[number - table.first :][:1] if number >= table.first else []
+        if row and any(value not in ("", None) for value in row[0]):
+            where = cell(number - 1, min(table.columns.values()))
+            raise Broken(f"{name} ô {where}: dòng ẩn trong phần số liệu; hãy bỏ ẩn hoặc xóa")
 
 
 def _missing(

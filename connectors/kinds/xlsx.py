@@ -1,0 +1,90 @@
+"""What is inside the zip of a workbook: bombs and document types are refused, hidden rows found."""
+
+import io
+import posixpath
+import re
+import zipfile
+import zlib
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from ioc.errors import Broken
+
+UNPACKED = 200 << 20  # of one workbook
+_HEAD = 65_536
+_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_STRICT = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
+_ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
+_HIDDEN = re.compile(rb"""\bhidden\s*=\s*["'](?:1|true)["']""")
+_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError)
+_NUMBER = re.compile(rb"""\br\s*=\s*["'](\d{1,7})["']""")
+
+
+def refuse_bomb(name: str, body: bytes) -> None:
+    """Inflate every member once, in small pieces, counting: headers of a bomb lie about sizes.
+
+    No part of a workbook declares a document type: who adds one wants its entities unfolded.
+    """
+    left = UNPACKED
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as packed:
+            members = packed.infolist()
+        for member in members:
+            start = member.header_offset
+            skip = 30 + int.from_bytes(body[start + 26 : start + 28], "little")
+            skip += int.from_bytes(body[start + 28 : start + 30], "little")
+            raw = body[start + skip : start + skip + member.compress_size]
+            head = b""
+            if member.compress_type == zipfile.ZIP_STORED:
+                left -= len(raw)
+                head = raw[:_HEAD]
+            elif member.compress_type == zipfile.ZIP_DEFLATED:
+                unzip = zlib.decompressobj(-zlib.MAX_WBITS)
+                while raw and left > 0:
+                    piece = unzip.decompress(raw, _HEAD)
+                    left -= len(piece)
+                    head = head or piece
+                    raw = unzip.unconsumed_tail
+            else:
+                raise Broken(f"{name}: kiểu nén lạ")
+            if left <= 0:
+                raise Broken(f"{name}: giải nén vượt {UNPACKED >> 20} MB")
+            if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
+                raise Broken(f"{name}: phần {member.filename} khai kiểu tài liệu (DTD)")
+    except _DAMAGED:
+        raise Broken(f"{name}: tệp xlsx chưa trọn vẹn hoặc hỏng") from None
+
+
+def hidden_rows(name: str, body: bytes, sheet: str) -> list[int]:
+    """The numbers, from 1, of the rows of a sheet that nobody saw; the workbook is no bomb."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as packed:
+            part = _part_of(packed, sheet)
+            text = packed.read(part) if part else b""
+    except (*_DAMAGED, KeyError, ParseError, DefusedXmlException, RuntimeError):
+        raise Broken(f"{name}: không đọc được bảng tính (danh mục trang)") from None
+    found, number = [], 0
+    for said in _ROW.findall(text):
+        told = _NUMBER.search(said)
+        number = int(told[1]) if told else number + 1
+        if _HIDDEN.search(said):
+            found.append(number)
+    return found
+
+
+def _part_of(packed: zipfile.ZipFile, sheet: str) -> str:
+    """The member that holds a sheet, "" where the workbook does not say."""
+    book = fromstring(packed.read("xl/workbook.xml"), forbid_dtd=True)
+    links = fromstring(packed.read("xl/_rels/workbook.xml.rels"), forbid_dtd=True)
+    targets = {link.get("Id"): link.get("Target", "") for link in links}
+    for one in [*book.iter(f"{_MAIN}sheet"), *book.iter(f"{_STRICT}sheet")]:
+        if one.get("name") == sheet:
+            target = targets.get(_link_of(one), "")
+            return posixpath.normpath(posixpath.join("/xl", target)).lstrip("/") if target else ""
+    return ""
+
+
+def _link_of(sheet: Element) -> str:
+    return next((text for key, text in sheet.items() if key.endswith("}id")), "")
