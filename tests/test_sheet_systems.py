@@ -1,7 +1,8 @@
 """The systems that send workbooks: what the store holds of a real folder is what they say."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from importlib import import_module
@@ -39,6 +40,12 @@ from layouts.lines import verdict
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=LOCAL)
 ADMIN = Principal.local_admin()
+
+
+def apart(turn: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Open or close a system in a thread: the browser's tests leave a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(turn())).result(60)
 
 
 @dataclass
@@ -102,7 +109,7 @@ def clerk(
             listed = next(one for one in SYSTEMS if one.source == name)
             place = Place(Province(orgunits, 450, 0.2), lambda: NOW, home / "folder", 0)
             shelf = listed.make(place)
-            asyncio.run(shelf.open())
+            apart(shelf.open)
             source = next(one for one in load_sources() if one.id == name)
             options = source.options | {"settle": 0}
             source = source.model_copy(update={"url": str(place.folder), "options": options})
@@ -185,12 +192,12 @@ def test_a_report_is_corrected_while_the_folder_lives_and_the_store_follows(cler
 def test_a_closed_folder_is_out_of_reach_and_comes_back_whole(clerk: Of, name: str):
     own = clerk(name)
     before = sorted(path.name for path in own.truth.folder.iterdir())
-    asyncio.run(own.shelf.close())
+    apart(own.shelf.close)
     run = own.poll()
     assert (run["outcome"], own.shelf.is_open) == ("retry", False)
     own.shelf.tend(own.now + timedelta(minutes=20))
     assert not own.truth.folder.exists()
-    asyncio.run(own.shelf.open())
+    apart(own.shelf.open)
     assert sorted(path.name for path in own.truth.folder.iterdir()) == before
     assert own.poll()["outcome"] in ("ok", "empty")
 
