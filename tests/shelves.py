@@ -172,7 +172,7 @@ ssl_key = <{key}
 auth_failure_delay = 0
 first_valid_uid = 1
 {users}
-mail_location = maildir:{home}/mail/%u
+mail_location = maildir:{home}/mail/%u:INDEX=MEMORY
 mail_access_groups =
 passdb {{
   driver = passwd-file
@@ -273,10 +273,11 @@ class MailRig(Rig):
 
     def clear(self) -> None:
         """An empty mailbox, and with that a new UIDVALIDITY."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        for part in ("tmp", "new", "cur"):
-            (self.folder / part).mkdir(parents=True)
         self._number += 1
+        if self.folder.exists():  # at once: the server may still be busy in it
+            self.folder.rename(self._home / f"old-{self._number}")
+        for part in ("tmp", "new", "cur"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
         (self.folder / "dovecot-uidlist").write_text(f"3 V{1_700_000_000 + self._number} N1\n")
         for path in (self.folder, *self.folder.iterdir()):
             os.chown(path, *self.owner)
