@@ -35,6 +35,16 @@ class Listed:
 
 
 SYSTEMS: tuple[Listed, ...] = (
+    Listed("education", "education", "IOC_EDUCATION_URL", "http://127.0.0.1:{port}"),
+    Listed("health", "health_records", "IOC_HEALTH_URL", "http://127.0.0.1:{port}"),
+    Listed("tourism", "tourism", "IOC_TOURISM_URL", "http://127.0.0.1:{port}"),
+    Listed(
+        "traffic_incidents",
+        "traffic_incidents",
+        "IOC_TRAFFIC_INCIDENTS_URL",
+        "http://127.0.0.1:{port}",
+    ),
+    Listed("stations", "masts", "IOC_STATIONS_URL", "http://127.0.0.1:{port}"),
     Listed("environment", "environment", "IOC_ENVIRONMENT_URL", "http://127.0.0.1:{port}"),
     Listed("inspections", "inspections", "IOC_INSPECTIONS_FOLDER", "{folder}"),
     Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
