@@ -177,11 +177,24 @@ def in_workbook(persons: list[Person]) -> bytes:
 Served = Iterator[Source]
 
 
-def payload(kind: str, persons: list[Person]) -> tuple[bytes, str]:
-    """What a server of the kind answers, and its content type."""
-    path = min((CASES / kind / "normal").glob("payload*"))
-    put = {".json": in_json, ".xml": in_xml}[path.suffix]
-    return put(path.read_bytes(), persons), type_of(path)
+def replies(kind: str, persons: list[Person]) -> list[Answer]:
+    """What a server of the kind answers, one reply after the other."""
+    found = []
+    for path in sorted((CASES / kind / "normal").glob("payload*")):
+        put = {".json": in_json, ".xml": in_xml}[path.suffix]
+        body = put(path.read_bytes(), persons)
+        found.append(Answer(body=body, type=type_of(path), headers=HEADERS_OF.get(kind, {})))
+    return [*found, found[-1]]
+
+
+def known(source: Source, store: Any) -> Source:
+    """The same source, its figures under names that the catalogue has."""
+    names = [one.id for one in store.catalogue.elements.values() if one.reading and not one.serves]
+    if not source.readings or set(source.readings) <= set(store.catalogue.elements):
+        return source
+    return source.model_copy(
+        update={"readings": dict(zip(names, source.readings.values(), strict=False))}
+    )
 
 
 def polled(kind: str, store: Any, folder: Path) -> dict[str, Any]:
@@ -196,15 +209,14 @@ def polled(kind: str, store: Any, folder: Path) -> dict[str, Any]:
         run = poll(store, source, settings, now=NOW)
         (folder / "tep" / "bao-cao.xlsx").unlink()
         return run
-    body, type = payload(kind, persons)
-    answers = [Answer(body=body, type=type, headers=HEADERS_OF.get(kind, {}))] * 2
-    with Chaos(serve(*answers)) as server:
-        source = case_source(kind, CASES / kind / "normal", server.url)
+    with Chaos(serve(*replies(kind, persons))) as server:
+        source = known(case_source(kind, CASES / kind / "normal", server.url), store)
         source = source.model_copy(update={"id": f"nguon_{kind}"})
         health.publish_sources(store, [source])
         return poll(store, source, settings, now=NOW)
 
 
+FOLDED = ("sensorthings",)  # many values of a server become one row
 SENT: dict[str, Callable[..., dict[str, Any]]] = {}
 """Kinds whose servers speak no plain reply, with their own way through."""
 
@@ -215,8 +227,9 @@ def test_no_identity_that_a_source_sends_is_found_anywhere_afterwards(
 ):
     caplog.set_level(logging.DEBUG)
     run = SENT.get(kind, polled)(kind, sqlite_store, tmp_path)
-    assert run["read"] >= EACH / 2 and run["new"] > 0, run
-    assert run["rejected"] > 0, run  # what stood in a declared field was refused, not taken
+    assert run["read"] >= (1 if kind in FOLDED else EACH / 2) and run["new"] > 0, run
+    # what stood in a declared field was refused, not taken
+    assert run["rejected"] > 0 or "bỏ" in run["note"] or "từ chối" in run["note"], run
     seen = {
         "log": caplog.text.encode(),
         "run": json.dumps(run, default=str, ensure_ascii=False).encode(),
