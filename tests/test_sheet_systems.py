@@ -370,7 +370,6 @@ def told(own: Clerk, text: str, above: int, below: int) -> tuple[int, int]:
 PROXIES = {
     "I09a": (telecom.FIBRE, telecom.VILLAGES),
     "I09b": (telecom.LTE, telecom.VILLAGES),
-    "I09b.2": (telecom.DARK, telecom.VILLAGES),
     "O1": (telecom.NR, telecom.VILLAGES),
     "I09a.1": (telecom.PEOPLE + 1, telecom.PEOPLE),
     "I09b.1": (telecom.PEOPLE + 2, telecom.PEOPLE),
@@ -411,11 +410,14 @@ def test_a_qualitative_target_has_its_proxy_and_no_verdict(clerk: Of):
         assert found.threshold != found.threshold and found.missing_count != found.missing_count
 
 
-def test_mountain_communes_have_the_white_spots(clerk: Of):
+def test_white_spots_are_a_count_and_the_mountains_have_them(clerk: Of):
     own = clerk("telecom")
-    by_area = {area: own.share("I09b.2", "2025", area) for area in ("area-450", "area-452")}
-    shares = {area: spots / villages for area, (spots, villages) in by_area.items()}
-    assert shares["area-450"] < shares["area-452"]
+    for quarter in own.truth.sent_by(own.now):
+        found = own.value("I09b.2", quarter.text)
+        assert found.value == told(own, quarter.text, telecom.DARK, telecom.VILLAGES)[0]
+        assert found.unit == "thôn"
+    coast, mountains = (own.value("I09b.2", "2025", area) for area in ("area-450", "area-452"))
+    assert coast.value < mountains.value
 
 
 # --- the household survey ----------------------------------------------------------------------
