@@ -59,7 +59,18 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
     from flask import Flask, g, request
 
     from layouts import shell, state
-    from layouts.web import api, cache, compress, geo, guard, health, live, problems, screens
+    from layouts.web import (
+        api,
+        cache,
+        compress,
+        geo,
+        guard,
+        health,
+        live,
+        problems,
+        screens,
+        uploads,
+    )
 
     class Pages(Dash):
         def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]
@@ -100,6 +111,7 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
     watch = live.install(server, store, ROOT / "assets", draw_ahead)
     health.install(server, store, watch)
     geo.install(server, store)
+    uploads.install(server, store, settings)
     api.install(server, store, cache.install(server, settings.cache_url))
     app.init_app(server)
     shell.install(app)
@@ -259,7 +271,9 @@ def poll(settings: Settings, arguments: argparse.Namespace) -> int:
     how = {"dry_run": arguments.dry_run, "confirm": arguments.confirm}
     done = poller.poll(store, source, settings, stop=stop, **how)
     if not arguments.dry_run:
-        print(json.dumps(done, ensure_ascii=False, indent=2, default=str))
+        given = poller.poll_given(store, [source], settings, stop)  # what people gave for it
+        for one in (done, *given):
+            print(json.dumps(one, ensure_ascii=False, indent=2, default=str))
     return 0 if done.get("outcome") in ("ok", "empty") else 1
 
 
@@ -427,11 +441,15 @@ def run(settings: Settings, _arguments: argparse.Namespace) -> int:
         check_free(settings.host, port)
 
     def prepare() -> None:
+        from ioc.clock import right_now
         from kpi import health
+        from kpi.sampled import sample_assessments
 
         sources = load_sources(settings)
         store = open_store(settings, migrate=True)
         health.publish_sources(store, sources)  # so that the first page already says: sample data
+        if not real:
+            sample_assessments(store, right_now())
         store.close()
 
     print("Đang chuẩn bị kho số liệu…", flush=True)

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from connectors import ahead, credentials, mapping, rehearsal
+from connectors import ahead, byhand, credentials, mapping, rehearsal
 from connectors.io import IO
 from connectors.kinds import KINDS
 from connectors.privacy import secret_key
@@ -28,7 +28,7 @@ from ioc.clock import right_now, speed
 from ioc.errors import Broken, IocError, NeedsCredentials, Transient
 from ioc.model import Batch, Counts, Rejection
 from ioc.source import Source
-from kpi import health, intake, validation
+from kpi import health, intake, requests, validation
 from kpi.store import KpiStore
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class _Run:
     reasons: Counter[str] = field(default_factory=Counter)
     outcome: str = ""
     wait: float | None = None
+    given: requests.Claimed | None = None
     completed: bool = False
     batches: list[tuple[Batch, list[mapping.Item]]] = field(default_factory=list)
 
@@ -78,12 +79,14 @@ def poll(
     stop: threading.Event | None = None,
     slot: datetime | None = None,
     note: str = "",
+    request: int | None = None,
     next_due: Callable[[float], datetime | None] = lambda wait: None,
 ) -> dict[str, Any]:
     """Poll a source from its watermark; rows and watermark commit batch by batch.
 
     ``confirm``: a person looked at a reply that was held, and it is taken as it comes. ``slot``:
-    the turn of the schedule that this is; a second poll of it is refused. ``next_due`` says for
+    the turn of the schedule that this is; a second poll of it is refused. ``request``: what a
+    person asked for; the file that was given is read instead of the source. ``next_due`` says for
     the run row when the next one comes, after so many seconds of peace that the source asked for.
     A kind that hangs, for whatever reason, is given up at ``poll_deadline``: the run is recorded
     as ``timeout``, and what the hung thread still reads is dropped.
@@ -103,11 +106,16 @@ def poll(
         io.notes += [note] if note else []
         try:
             before = health.last_outcome(store, source.id)
-            hung = ahead.living(source.id) >= HUNG
-            if not dry_run and not (hung and before == "skipped"):
+            hung = request is None and ahead.living(source.id) >= HUNG
+            if request is not None:
+                run.given = _written(partial(requests.claim, store, request, began), run)
+                run.number = run.given.run
+                io.note(byhand.told(run.given))
+            elif not dry_run and not (hung and before == "skipped"):
                 patience = timedelta(seconds=io.left()) * speed()
                 begin = partial(health.begin_run, store, source.id, began, slot, patience)
                 run.number = _written(begin, run)
+            if run.number is not None:
                 store = health.writing(store, run.number)
             if hung:
                 raise Skipped(f"{HUNG} lần đọc trước còn treo; chờ một lần dừng hẳn mới đọc lại")
@@ -124,10 +132,27 @@ def poll(
         due = next_due(run.wait or 0.0)
         times = {"now": clock(), "covered_until": began, "next_due": due}
         ended = _end(store, source, run, stopped=stopped, **times)
+        if run.given is not None:
+            byhand.take_away(store, settings, run.given)
         if dry_run:
             print(f"{source.id}: {ended['outcome']} {ended['note']}")
             print(rehearsal.told(store, source, run.batches, now=began, confirmed=confirm))
     return ended
+
+
+def poll_given(
+    store: KpiStore,
+    sources: Collection[Source],
+    settings: Any,
+    stop: threading.Event | None = None,
+) -> list[dict[str, Any]]:
+    """Take what people gave for these sources, oldest first; the runs as they were recorded."""
+    named = {source.id: source for source in sources}
+    return [
+        poll(store, named[name], settings, request=number, stop=stop)
+        for number, name in requests.due(store, named, right_now())
+        if stop is None or not stop.is_set()
+    ]
 
 
 def _read_all(
@@ -139,7 +164,10 @@ def _read_all(
 ) -> None:
     mapper = mapping.compile(source, secret_key(settings))
     since = health.watermark(store, source.id)
-    batches = KINDS[source.kind].poll(source, since, run.io)
+    if run.given is not None:
+        batches = byhand.batches(source, settings, run.given, run.io)
+    else:
+        batches = KINDS[source.kind].poll(source, since, run.io)
     refused = False
     reading = ahead.ahead(
         source.id, batches, lambda batch: _items(mapper, batch, clock()), run.io.left
@@ -150,17 +178,25 @@ def _read_all(
             if run.stop.is_set():
                 raise Stopped("dừng theo yêu cầu")
             _count(run, items)
+            if batch.given is not None:
+                run.io.note(f"{batch.origin}: tệp nhập tay, đọc thành một lần chạy riêng")
             if run.number is None:
                 run.batches.append((batch, items))
                 if (rows := sum(len(each) for _, each in run.batches)) >= DRY_ITEMS:
                     run.io.note(f"chạy thử: dừng sau {rows} dòng đầu")
                     break
                 continue
+            if batch.given is not None:
+                _written(partial(byhand.put_aside, store, source, settings, batch, run.io), run)
             run.counts.add(_written(partial(_accept, store, source, batch, items, run, clock), run))
             if run.io.remaining() <= 0:
                 raise TimedOut("quá thời hạn của một lần thu thập; phần đã đọc được giữ")
     _report_unknown(source.id, mapper.unknown, run.io)
-    if run.number is not None and (run.counts.held or _fell_silent(store, source, since, run)):
+    if (
+        run.number is not None
+        and run.given is None
+        and (run.counts.held or _fell_silent(store, source, since, run))
+    ):
         run.outcome = "held"
         run.io.note(_held_note(source, run.counts))
         return
@@ -186,6 +222,7 @@ def _accept(
         cursor=batch.cursor,
         whole=batch.whole,
         confirmed=run.confirmed,
+        given=run.given is not None,
         now=clock,
     )
 
@@ -204,7 +241,7 @@ def _written(write: Callable[[], Written], run: _Run) -> Written:
 
 def _fell_silent(store: KpiStore, source: Source, since: str | None, run: _Run) -> bool:
     """Whether a source that says all it has at every poll says nothing now: empty is not zero."""
-    if since is not None or run.counts.read or run.confirmed:
+    if since is not None or run.counts.read or run.confirmed or run.given is not None:
         return False
     return health.last_read(store, source.id) > 0
 
@@ -263,7 +300,7 @@ def _end(store: KpiStore, source: Source, run: _Run, **how: Any) -> dict[str, An
         "calls": io.calls,
         "bytes": io.bytes_read,
         "response_hash": io.response_hash,
-        "address": io.address,
+        "address": run.given.file if run.given else io.address,
     }
     if run.number is not None:
         completed = run.completed and not io.waiting

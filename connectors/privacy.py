@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import os
-import re
 import secrets
 from collections.abc import Mapping
 from functools import cache
@@ -12,23 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ioc.errors import ConfigError, Fault
+from ioc.personal import personal
 
+__all__ = ["Hasher", "personal", "secret_key"]
 _SHORTEST = 16
-_PERSONAL = (
-    ("giống số định danh cá nhân", re.compile(r"(?<![\d.])(?:\d[ ]?){11}\d(?![ .]?\d)")),
-    ("giống số điện thoại", re.compile(r"(?<![\d.])(?:0|\+?84)(?:[ .-]?\d){9,10}(?![ .-]?\d)")),
-    ("giống địa chỉ thư điện tử", re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")),
-)
-
-
-def personal(text: str) -> str | None:
-    """What kind of personal data a text looks like (Vietnamese), None when like none."""
-    if len(text) < 6:
-        return None
-    for name, pattern in _PERSONAL:
-        if pattern.search(text):
-            return name
-    return None
 
 
 class Hasher:

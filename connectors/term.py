@@ -7,19 +7,21 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.credentials import fingerprint
-from connectors.poller import poll
+from connectors.poller import poll, poll_given
 from connectors.slots import Slots, Steady
 from ioc.clock import right_now, speed
-from ioc.errors import ConfigError
+from ioc.errors import ConfigError, Transient
 from ioc.source import Source
-from kpi import health
+from kpi import health, requests
 from kpi.store import KpiStore
 from kpi.thinning import thin
 
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 Polled = Callable[[dict[str, Any]], None]
 STAGGER = 0.2  # seconds between first polls: they do not all start in one instant
 THINNING = timedelta(hours=1)  # versions that nobody can ask for any more are deleted
+ASKED = 1.0  # seconds between looks at what people ask for
 STILL = (1.0, 5.0)  # seconds without a beat: half the shortest period, within these limits
 _NOBODY = "không có tiến trình nào thu thập"
 _SLOW = "lần trước chạy lâu hơn chu kỳ"
@@ -50,6 +53,8 @@ class Term:
 
     def __init__(self, store: KpiStore, sources: Sequence[Source], settings: Any, polled: Polled):
         health.publish_sources(store, list(sources))
+        requests.release(store)
+        requests.sweep(store, Path(settings.data))
         self._store, self._settings, self._polled = store, settings, polled
         newest = health.newest_slots(store)
         # slots never come twice, also when the wall clock was set back since the last term
@@ -60,7 +65,7 @@ class Term:
         shortest = min((s.every.total_seconds() for s in sources), default=60) / speed()
         self._still = min(max(shortest / 2, STILL[0]), STILL[1])
         self._stopped, self._lock = threading.Event(), threading.Lock()
-        self._beaten = time.monotonic()
+        self._beaten, self._taking = time.monotonic(), False
         self._scheduler: BackgroundScheduler | None = None
 
     def begin(self) -> None:
@@ -77,7 +82,7 @@ class Term:
     def end(self) -> None:
         """Stop, and wait until what is under way has ended."""
         self.stop()
-        while any(plan.busy for plan in self._plans):
+        while self._taking or any(plan.busy for plan in self._plans):
             time.sleep(0.02)
 
     def stands_still(self) -> bool:
@@ -94,7 +99,7 @@ class Term:
 
     def _built(self) -> BackgroundScheduler:
         scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(len(self._plans) + 2)},
+            executors={"default": ThreadPoolExecutor(len(self._plans) + 3)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone=UTC,
         )
@@ -109,13 +114,33 @@ class Term:
             )
         beat = IntervalTrigger(seconds=self._still / 4, timezone=UTC)
         scheduler.add_job(self._beat, beat, (scheduler,), next_run_time=begin)
+        asked = IntervalTrigger(seconds=ASKED, timezone=UTC)
+        scheduler.add_job(self._take_given, asked, (scheduler,), next_run_time=begin)
         thinning = IntervalTrigger(seconds=THINNING.total_seconds() / speed(), timezone=UTC)
-        scheduler.add_job(lambda: thin(self._store, right_now()), thinning)
+        scheduler.add_job(self._clean, thinning)
         return scheduler
 
     def _beat(self, scheduler: BackgroundScheduler) -> None:
         if scheduler is self._scheduler:
             self._beaten = time.monotonic()
+
+    def _clean(self) -> None:
+        thin(self._store, right_now())
+        requests.sweep(self._store, Path(self._settings.data))
+
+    def _take_given(self, scheduler: BackgroundScheduler) -> None:
+        """What people gave comes between the polls; a store that is away is asked again later."""
+        if self._stopped.is_set() or scheduler is not self._scheduler or self._taking:
+            return
+        self._taking = True
+        try:
+            sources = [plan.source for plan in self._plans]
+            for ended in poll_given(self._store, sources, self._settings, self._stopped):
+                self._polled(ended)
+        except (SQLAlchemyError, Transient):
+            log.warning("chưa xem được yêu cầu của người dùng: kho dữ liệu đang bận")
+        finally:
+            self._taking = False
 
     def _fire(self, plan: _Plan, scheduler: BackgroundScheduler) -> None:
         """Poll a source if its slot is new; a wake-up that comes early or twice does nothing."""

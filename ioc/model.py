@@ -105,7 +105,8 @@ class Batch:
     a page's path or a file's name without secrets; row i stands at ``position(i)``.
     ``apart``: no other batch depends on it, so what is wrong with all of it stops none;
     ``refused`` says (Vietnamese) what that is, and its kind reads it after the batch. ``unfit``
-    says by index why a single row is none: the kind saw more of it than stands here.
+    says by index why a single row is none: the kind saw more of it than stands here. ``given`` is
+    a file that a person had filled in, whole: it becomes a run of its own.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -116,6 +117,7 @@ class Batch:
     apart: bool = False
     refused: str = ""
     unfit: Mapping[int, str] = field(default_factory=dict)
+    given: bytes | None = None
 
     def position(self, i: int) -> str:
         """Where row ``i`` (from 0) stood in what the source sent."""

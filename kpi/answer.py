@@ -25,12 +25,13 @@ NUMBERS = frozenset(
     " missing_count closing_value closing_numerator closing_denominator closes_early units expected"
     " declared run revised bullet baseline_value factor lat lon every late_after stale_after sample"
     " paused needs_credentials last_run records rejected read new changed same gone calls"
-    " bytes".split()
+    " bytes by_hand closing_by_hand hand_run size request assessment current".split()
 )
 """Columns of numbers (float64 in a frame) in any question."""
 INSTANTS = frozenset(
     "closing_signed_at data_as_of polled_at late_at stale_at closing_known_at known_at last_good_at"
-    " next_run_at covered_until first_poll_at loaded_at started_at ended_at at".split()
+    " next_run_at covered_until first_poll_at loaded_at started_at ended_at at signed_at"
+    " withdrawn_at".split()
 )
 """Columns of aware UTC instants in any question (NaT when unknown)."""
 
@@ -52,6 +53,8 @@ class SourceState:
     covered_until: datetime | None
     polled_at: datetime | None
     run: int | None
+    given: bool = False
+    """Whether anybody gave a file for it by hand."""
 
 
 @dataclass(slots=True)
@@ -69,6 +72,8 @@ class Snapshot:
     sample: bool
     sources: dict[str, SourceState]
     reconstructed: bool = False
+    boundary: int = FAR
+    """The boundary of what people said themselves; sources have one each."""
 
     def source_of(self, indicator_source: str | None) -> SourceState | None:
         """The state of an indicator's source; None when none is configured."""
@@ -188,7 +193,8 @@ def _sources_sql(covered: str, limited: str) -> str:
         " s.id, s.serves, s.record, s.sample, s.late_after, s.stale_after,"
         f" s.reporting_days, s.first_poll_at, s.loaded_at, {covered.format(runs=runs)}"
         f" AS covered_until, (SELECT r.run {runs} ORDER BY r.run DESC LIMIT 1) AS run,"
-        f" (SELECT r.ended_at {runs} ORDER BY r.run DESC LIMIT 1) AS polled_at"
+        f" (SELECT r.ended_at {runs} ORDER BY r.run DESC LIMIT 1) AS polled_at,"
+        " EXISTS (SELECT 1 FROM poll_run g WHERE g.source = s.id AND g.given_by <> '') AS given"
         " FROM boundary b LEFT JOIN source s ON s.configured = 1 WHERE b.id = 1"
     )
 
@@ -241,9 +247,12 @@ def take_snapshot(
             covered_until=instant_of(covered_until),
             polled_at=instant_of(row.polled_at),
             run=row.run,
+            given=bool(row.given),
         )
     version, samples = (rows[0].version, rows[0].samples) if rows else (0, 0)
     snapshot = Snapshot(connection, store, clock, as_of, version, bool(samples), states)
+    if as_of is not None:
+        snapshot.boundary = _settled(as_of, now, last_seal)
     snapshot.reconstructed = any(state.reconstructed for state in states.values())
     return snapshot
 
@@ -270,6 +279,11 @@ def _boundary(
         return 0, False
     if (row.loaded_at is None or at <= row.loaded_at) and not sealed:
         return micros(week_start(as_of)) or 0, True
+    return _settled(as_of, now, last_seal), False
+
+
+def _settled(as_of: datetime, now: datetime, last_seal: int) -> int:
+    """The newest boundary that is closed at an instant: what lies before it changes no more."""
     settled = min(as_of, now - SETTLING)
     floor = minute_start(settled) if now - as_of <= MINUTES_KEPT else day_start(as_of)
-    return max(micros(floor) or 0, last_seal), False
+    return max(micros(floor) or 0, last_seal)

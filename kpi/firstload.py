@@ -34,11 +34,16 @@ def groups_of(
     taken: Taken,
     gone: list[str],
     now: datetime,
+    *,
+    given: bool = False,
 ) -> list[Group]:
-    """The batch cut into boundaries: now, or the weeks of change in a source's first load."""
+    """The batch cut into boundaries: now, or the weeks of change in a source's first load.
+
+    What a person gave (``given``) speaks for no past.
+    """
     if not (taken.records or taken.readings or gone):
         return []
-    least = _least_of_load(store, connection, source, taken, now)
+    least = None if given else _least_of_load(store, connection, source, taken, now)
     if least is None:
         records = [row for _, row in taken.records]
         readings = [row for _, row in taken.readings]

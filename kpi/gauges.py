@@ -96,7 +96,7 @@ def _sources(connection: Connection, now: datetime) -> list[SourceGauge]:
         sa.text(
             "SELECT s.id, s.paused, s.needs_credentials, s.record, s.next_due_at, w.covered_until,"
             " (SELECT r.outcome FROM poll_run r WHERE r.source = s.id AND r.ended_at IS NOT NULL"
-            " ORDER BY r.run DESC LIMIT 1) AS outcome,"
+            " AND r.given_by = '' ORDER BY r.run DESC LIMIT 1) AS outcome,"
             " (SELECT r.ended_at FROM poll_run r WHERE r.source = s.id"
             " AND r.covered_until IS NOT NULL ORDER BY r.run DESC LIMIT 1) AS good"
             " FROM source s LEFT JOIN watermark w ON w.source = s.id WHERE s.configured = 1"

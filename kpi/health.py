@@ -3,6 +3,7 @@
 The poller writes here, screens read it through ``kpi.query``.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from ioc.clock import speed
+from ioc.form import form_of
 from ioc.source import Source
 from kpi.runs import (
     FAILED,
@@ -70,6 +72,7 @@ def publish_sources(store: KpiStore, sources: Sequence[Source]) -> None:
                 "needs_credentials": 0,
                 "configured": 1,
                 "deadline": int(source.options.get("poll_deadline", 900)),
+                "form": _form(source),
             }
             kept = ("id", "paused", "needs_credentials")
             changed = ", ".join(f"{name} = excluded.{name}" for name in values if name not in kept)
@@ -82,6 +85,11 @@ def publish_sources(store: KpiStore, sources: Sequence[Source]) -> None:
                 values,
             )
         store.touch(connection, [f"source:{source.id}" for source in sources])
+
+
+def _form(source: Source) -> str:
+    form = form_of(source)
+    return json.dumps(form, ensure_ascii=False) if form else ""
 
 
 def leader(store: KpiStore) -> Leader | None:
@@ -108,7 +116,7 @@ def overdue(store: KpiStore, since: datetime, now: datetime) -> dict[str, dateti
             sa.text(
                 "SELECT s.id, s.every, s.deadline, s.next_due_at, r.started_at, r.ended_at"
                 " FROM source s LEFT JOIN poll_run r ON r.run ="
-                " (SELECT MAX(run) FROM poll_run WHERE source = s.id)"
+                " (SELECT MAX(run) FROM poll_run WHERE source = s.id AND given_by = '')"
                 " WHERE s.configured = 1 AND s.paused = 0 AND s.needs_credentials = 0 ORDER BY s.id"
             )
         ).all()

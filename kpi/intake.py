@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from ioc.model import Counts, Reading, Record, Rejection
 from ioc.source import Source
-from kpi.firstload import groups_of
+from kpi.firstload import Group, groups_of
+from kpi.given import take_over, weaker
 from kpi.records import RECORD_COLUMNS, drop_known, remove, write_records
 from kpi.schema import FAR, micros
 from kpi.store import KpiStore
@@ -36,6 +37,7 @@ def accept(
     cursor: str | None = None,
     whole: bool = False,
     confirmed: bool = False,
+    given: bool = False,
     now: datetime | Callable[[], datetime],
 ) -> Counts:
     """Store one batch and bring every derived table up to it, in one transaction.
@@ -45,6 +47,9 @@ def accept(
     that nobody could read: it may be any of them), unless that would empty the source or take
     more than a fifth of it: then nothing of the batch is written and ``held`` is set. With
     ``confirmed`` a person said that the source really has lost so much, and it is removed.
+
+    ``given``: a person gave the rows. They are known from now on, move no watermark, remove
+    nothing, and give way to what the source itself says later, whenever that changed.
 
     ``now`` may be a clock, which is then read again once the writer's lock is held.
 
@@ -65,15 +70,19 @@ def accept(
             counts.held, counts.withheld = True, len(gone)
             return counts
         targets: set[str] = set()
-        for group in groups_of(store, connection, source, taken, gone, now):
+        groups = groups_of(store, connection, source, taken, gone, now, given=given)
+        for group in groups:
             store.refresh.clear(connection)
             _take_records(store, connection, group.records, group.boundary, taken, counts)
-            _take_readings(store, connection, group.readings, source, taken, counts)
+            _take_readings(store, connection, group, source, taken, counts)
             _take_out(store, connection, source.id, group.gone, group.boundary, counts)
             targets |= store.refresh.run(connection, group.boundary)
         counts.rules = Counter(r.rule for r in taken.rejections if r.rule != "unreadable")
-        kept = _keep_rejections(store, connection, source.id, run, taken.rejections, now)
-        _advance(connection, source, cursor, taken)
+        kept = _keep_rejections(
+            store, connection, source.id, run, taken.rejections, now, anew=given
+        )
+        if not given:
+            _advance(connection, source, cursor, taken)
         if counts.new or counts.changed or counts.gone or kept:
             store.touch(connection, {*targets, f"source:{source.id}"})
     return counts
@@ -146,11 +155,12 @@ def _take_out(
 def _take_readings(
     store: KpiStore,
     connection: Connection,
-    rows: list[tuple],
+    group: Group,
     source: Source,
     taken: Taken,
     counts: Counts,
 ) -> None:
+    rows = group.readings
     if not rows:
         return
     newest, torn = _newest(rows, slice(0, 3), 4, 3)
@@ -163,7 +173,11 @@ def _take_readings(
         f" AND c.day = t_obs.day AND c.superseded_at = {FAR}"
     )
     sql = connection.exec_driver_sql
-    sql(f"DELETE FROM t_obs WHERE EXISTS (SELECT 1 {current} AND c.changed_at > t_obs.changed_at)")
+    older = "c.changed_at > t_obs.changed_at"
+    sql(
+        f"DELETE FROM t_obs WHERE EXISTS (SELECT 1 {current} AND {older}"
+        f" AND NOT {weaker('c', 't_obs')})"
+    )
     refused = _refuse_implausible(store, connection, newest, source, taken)
     # what is said again is known to hold until then
     sql(
@@ -171,6 +185,7 @@ def _take_readings(
         f" WHERE {OBSERVATION.match('observation', 't')} AND observation.superseded_at = {FAR}"
         " AND observation.value = t.value AND observation.changed_at < t.changed_at"
     )
+    take_over(connection, group.boundary)
     OBSERVATION.keep_changes(connection)
     total = sql("SELECT COUNT(*) FROM t_obs").scalar() or 0
     changed = sql(f"SELECT COUNT(*) FROM t_obs WHERE EXISTS (SELECT 1 {current})").scalar() or 0
@@ -222,10 +237,13 @@ def _keep_rejections(
     run: int,
     rejections: list[Rejection],
     now: datetime,
+    *,
+    anew: bool,
 ) -> int:
     """Keep what was not refused before for the same reason at the same place; how many that is.
 
-    The reason is part of it: a row of readings may be refused for several figures.
+    The reason is part of it: a row of readings may be refused for several figures. ``anew``: each
+    run tells all of its own, for whoever gave the file.
     """
     if not rejections:
         return 0
@@ -241,7 +259,7 @@ def _keep_rejections(
     return connection.exec_driver_sql(
         f"INSERT INTO rejection ({names}) SELECT {names} FROM t_rejection t WHERE NOT EXISTS"
         " (SELECT 1 FROM rejection r WHERE r.source = t.source AND r.hash = t.hash"
-        " AND r.position = t.position AND r.reason = t.reason)"
+        f" AND r.position = t.position AND r.reason = t.reason{' AND r.run = t.run' * anew})"
     ).rowcount
 
 

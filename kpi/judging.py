@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from ioc.model import OrgUnit, Status
 from ioc.period import LOCAL, Period
-from kpi import pace
+from kpi import byhand, pace
 from kpi.answer import Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
 from kpi.schema import instant_of
@@ -24,7 +24,8 @@ COLUMNS = (
     " operator threshold reading status freshness pace required_per_month missing_count"
     " closing_value closing_status closing_date closing_signed_at data_as_of polled_at late_at"
     " stale_at declared source run definition closing_numerator closing_denominator"
-    " closing_period closing_known_at closes_early units expected mark"
+    " closing_period closing_known_at closes_early units expected mark by_hand closing_by_hand"
+    " hand_run"
 ).split()
 _FRESHNESS, _LATE_AT, _STALE_AT = map(COLUMNS.index, ("freshness", "late_at", "stale_at"))
 MERGED = date(2025, 7, 1)
@@ -75,13 +76,21 @@ def _rows(
     snapshot: Snapshot, targets: list[Target], parts: list[Part], units: list[OrgUnit], on: date
 ) -> Iterator[tuple]:
     figures = _figures(snapshot, parts, units, on)
+    hands = _hands(snapshot, parts, units, figures)
     of_target: dict[str, list[Part]] = {}
     for part in parts:
         of_target.setdefault(part.target, []).append(part)
     for target in targets:
         for unit in units:
             judged = [
-                _row(snapshot, target, part, unit, figures, on)
+                _by_hand(
+                    snapshot,
+                    part,
+                    unit,
+                    figures,
+                    hands,
+                    row=_row(snapshot, target, part, unit, figures, on),
+                )
                 for part in of_target.get(target.id, [])
                 if _applies(snapshot, part, unit)
             ]
@@ -485,6 +494,75 @@ def _mark(unit: OrgUnit, part: Part, source: SourceState | None, on: date) -> st
     if source is not None and source.reconstructed:
         marks.append("dựng lại theo thời điểm cập nhật của nguồn")
     return "; ".join(marks)
+
+
+def _hands(
+    snapshot: Snapshot,
+    parts: list[Part],
+    units: list[OrgUnit],
+    figures: dict[tuple[str, str, str, str], Figure],
+) -> byhand.Found:
+    """What came by hand in every live and closing figure; nothing is asked where nobody gave."""
+    windows: dict[tuple, byhand.Window] = {}
+    for part in parts:
+        indicator = snapshot.store.catalogue.indicators[part.indicator]
+        source = snapshot.source_of(indicator.source)
+        elements = tuple(filter(None, _elements(snapshot, indicator)))
+        if source is None or not source.given:
+            continue
+        for unit in units:
+            for role in ("live", "closing"):
+                figure = figures.get((part.target, part.indicator, unit.uid, role))
+                if figure is not None:
+                    key = (part.target, part.indicator, figure.window)
+                    days = _days_of(part, figure)
+                    windows[key] = byhand.Window(key, source, elements, *days)
+    return byhand.by_hand(snapshot, windows.values(), [unit.uid for unit in units])
+
+
+def _days_of(part: Part, figure: Figure) -> tuple[date, date]:
+    window = Period("year" if part.mode == "year" else "month", figure.window)
+    cut = part.mode == "year" and window.key == part.closing.key
+    return window.start, min(window.end, part.closing_date) if cut else window.end
+
+
+def _by_hand(
+    snapshot: Snapshot,
+    part: Part,
+    unit: OrgUnit,
+    figures: dict[tuple[str, str, str, str], Figure],
+    hands: byhand.Found,
+    *,
+    row: tuple,
+) -> tuple:
+    """A row with what came by hand: in words in its mark, org units and the newest run behind."""
+    if not hands:
+        return (*row, None, None, None)
+    said, counts, runs = [row[-1]], [], []
+    for role, lead in (("live", ""), ("closing", "số chốt ")):
+        figure = figures.get((part.target, part.indicator, unit.uid, role))
+        key = (part.target, part.indicator, figure.window if figure else 0)
+        hand = hands.get((key, unit.uid)) if figure else None
+        counts.append(hand.units if hand else None)
+        if figure and hand:
+            said.append(lead + byhand.words(hand, *_behind(snapshot, part, unit, figure)))
+            runs.append(hand.run)
+    mark = "; ".join(filter(None, said))
+    return (*row[:-1], mark, *counts, max(runs, default=None))
+
+
+def _behind(snapshot: Snapshot, part: Part, unit: OrgUnit, figure: Figure) -> tuple[int, str]:
+    """How many stand behind a figure, and what they are: org units, or the months of one."""
+    if snapshot.store.orgunits.is_leaf(unit.uid):
+        return (figure.units if part.mode == "year" else 1), "tháng"
+    if part.mode != "year":
+        return figure.units, "đơn vị"
+    indicator = snapshot.store.catalogue.indicators[part.indicator]
+    source = snapshot.source_of(indicator.source)
+    _, denominator = _elements(snapshot, indicator)
+    serves = (denominator.serves if denominator else ()) or (source.serves if source else ())
+    day = Period("month", figure.upto).end if figure.upto else _days_of(part, figure)[1]
+    return len(snapshot.store.orgunits.expected(unit.uid, day, serves)), "đơn vị"
 
 
 def local_date(clock: datetime) -> date:

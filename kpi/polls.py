@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -21,7 +22,11 @@ SOURCE_COLUMNS = (
 ).split()
 RUN_COLUMNS = (
     "run source started_at ended_at outcome note read new changed same rejected gone calls bytes"
-    " response_hash address"
+    " response_hash address given_by"
+).split()
+UPLOAD_COLUMNS = (
+    "request source file hash size who at state ended_at run outcome read new changed same rejected"
+    " note"
 ).split()
 REJECTION_COLUMNS = "source run position reason fields at rule".split()
 
@@ -46,9 +51,9 @@ def sources(
         found = snapshot.connection.execute(
             sa.text(
                 "SELECT s.*, w.covered_until,"
-                " (SELECT r.run FROM poll_run r WHERE r.source = s.id ORDER BY r.run DESC LIMIT 1)"
-                " AS last_run,"
-                " (SELECT r.started_at FROM poll_run r WHERE r.source = s.id"
+                " (SELECT r.run FROM poll_run r WHERE r.source = s.id AND r.given_by = ''"
+                " ORDER BY r.run DESC LIMIT 1) AS last_run,"
+                " (SELECT r.started_at FROM poll_run r WHERE r.source = s.id AND r.given_by = ''"
                 " ORDER BY r.run DESC LIMIT 1) AS last_started,"
                 " (SELECT r.ended_at FROM poll_run r WHERE r.source = s.id"
                 " AND r.covered_until IS NOT NULL ORDER BY r.run DESC LIMIT 1) AS last_good,"
@@ -109,16 +114,22 @@ def runs(
     who: Principal,
     *,
     sources: Sequence[str] | None = None,
+    numbers: Sequence[int] | None = None,
     limit: int = 30,
     now: datetime | None = None,
 ) -> Answer:
-    """The newest poll runs of each source, newest first; ``ended_at`` is unknown while it runs."""
+    """The newest poll runs of each source, newest first; ``ended_at`` is unknown while it runs.
+
+    ``numbers`` takes only these runs. ``given_by`` is who gave the file that a run took, empty
+    for every other poll; its ``response_hash`` is then the file's own, its ``address`` the name.
+    """
+    only = "" if numbers is None else f" AND run IN ({', '.join(map(str, numbers)) or 'NULL'})"
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         for source in _sources(snapshot.connection, sources):
             found = snapshot.connection.execute(
                 sa.text(
-                    f"SELECT {', '.join(RUN_COLUMNS)} FROM poll_run WHERE source = :source"
+                    f"SELECT {', '.join(RUN_COLUMNS)} FROM poll_run WHERE source = :source{only}"
                     " ORDER BY run DESC LIMIT :limit"
                 ),
                 {"source": source, "limit": limit},
@@ -126,8 +137,50 @@ def runs(
             for row in found:
                 yield (*row[:2], instant_of(row[2]), instant_of(row[3]), *row[4:])
 
-    matching = _matching(store, "poll_run", sources, limit)
+    matching = _matching(store, "poll_run", sources, limit) if numbers is None else None
     return Answer(tuple(RUN_COLUMNS), store, rows, now, matching=matching)
+
+
+def uploads(
+    store: KpiStore,
+    who: Principal,
+    *,
+    sources: Sequence[str] | None = None,
+    limit: int = 50,
+    now: datetime | None = None,
+) -> Answer:
+    """Files that people gave for a source, newest first, and what became of them.
+
+    ``state`` is waiting, claimed, done or refused; ``size`` in bytes, ``hash`` the SHA-256 of the
+    file, which is not kept; ``run`` and its counts are those of the newest try. ``note`` says why.
+    """
+    counts = "read new changed same rejected".split()
+
+    def rows(snapshot: Snapshot) -> Iterator[tuple]:
+        for source in _sources(snapshot.connection, sources):
+            found = snapshot.connection.execute(
+                sa.text(
+                    "SELECT q.id, q.source, q.file, q.hash, q.size, q.who, q.at, q.state,"
+                    f" q.ended_at, q.run, r.outcome, {', '.join(f'r.{name}' for name in counts)},"
+                    " q.note FROM request q LEFT JOIN poll_run r ON r.run = q.run"
+                    " WHERE q.source = :source ORDER BY q.id DESC LIMIT :limit"
+                ),
+                {"source": source, "limit": limit},
+            )
+            for row in found:
+                yield (*row[:6], instant_of(row[6]), row[7], instant_of(row[8]), *row[9:])
+
+    matching = _matching(store, "request", sources, limit)
+    return Answer(tuple(UPLOAD_COLUMNS), store, rows, now, matching=matching)
+
+
+def form(store: KpiStore, source: str) -> dict[str, Any]:
+    """What a template of a source needs (``ioc.form.form_of``); empty where it has none."""
+    with store.read() as connection:
+        said = connection.scalar(
+            sa.text("SELECT form FROM source WHERE id = :id AND configured = 1"), {"id": source}
+        )
+    return json.loads(said) if said else {}
 
 
 def rejections(

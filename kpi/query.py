@@ -15,13 +15,14 @@ from ioc.period import Period
 from ioc.principal import Principal
 from kpi import judging, series
 from kpi.answer import Answer, Snapshot
+from kpi.assessments import VERDICTS, assessments
 from kpi.casefile import CaseFile, Counted, Version, case_file
 from kpi.cases import ENDED, place, records
 from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
 from kpi.lineage import STEPS, lineage
-from kpi.polls import rejections, runs, sources
+from kpi.polls import form, rejections, runs, sources, uploads
 from kpi.registers import indicators, org_units, targets
 from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
 from kpi.search import search
@@ -34,14 +35,17 @@ __all__ = [
     "RULES",
     "STEPS",
     "UNREADABLE",
+    "VERDICTS",
     "CaseFile",
     "Counted",
     "Layer",
     "UnknownFilter",
     "Version",
+    "assessments",
     "at_head",
     "case_file",
     "features",
+    "form",
     "gauges",
     "indicators",
     "layers",
@@ -56,6 +60,7 @@ __all__ = [
     "sources",
     "standings",
     "targets",
+    "uploads",
     "values",
 ]
 
@@ -82,7 +87,9 @@ def standings(
         part of worst status), for each org unit asked for, in the plan's order; an authority
         that a target does not reach has no row. ``status`` is the headline; ``value``, its
         ages and ``freshness`` are the live figure's. ``missing_count`` belongs to the figure
-        that decides the headline. Org units default to ``area-qb``; ``level`` takes all that
+        that decides the headline. ``mark`` says in words what a figure rests on; ``by_hand`` and
+        ``closing_by_hand`` count the org units that gave a part of it by hand, ``hand_run`` is
+        the newest run that did. Org units default to ``area-qb``; ``level`` takes all that
         are open on ``on`` (default: the date of the clock).
 
     Raises:
@@ -129,7 +136,9 @@ def values(
         reported or the denominator is zero, never 0, with the cause in ``reason`` (no_source,
         not_offered, not_due, not_open, not_reported, not_covered, zero_denominator); coverage
         0..1. Ratios are computed after summing: a commune with ten dossiers does not weigh as
-        much as one with ten thousand.
+        much as one with ten thousand. ``by_hand``: how many org units gave a part of the value
+        by hand and not by their system, ``hand_run`` the newest run that took it; unknown where
+        none did.
 
     Raises:
         UnknownFilter: an indicator or org unit that does not exist, or too many periods.

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection
 
+from kpi.given import take_over
 from kpi.records import RECORD_COLUMNS, remove, write_records
 from kpi.schema import FAR
 from kpi.store import KpiStore
@@ -72,3 +73,4 @@ def _replay(connection: Connection, boundary: int) -> None:
         " SELECT element, org_unit, day, value, changed_at, run FROM all_readings"
         f" WHERE known_at = {boundary}"
     )
+    take_over(connection, boundary)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from kpi.given import any_given, weaker
 from kpi.schema import RECORD
 from kpi.validation import content_hash
 
@@ -29,9 +30,16 @@ def drop_known(connection: Connection) -> None:
         " WHERE record.source = t_in.source AND record.key = t_in.key"
         " AND record.hash = t_in.hash AND record.changed_at < t_in.changed_at"
     )
+    older = "record.changed_at > t_in.changed_at"
+    if any_given(connection):  # a person's word is the poll's from now on, though that is older
+        older = f"({older} AND NOT {weaker('record', 't_in')})"
+        sql(
+            "UPDATE record SET run = t_in.run FROM t_in WHERE record.source = t_in.source AND"
+            f" record.key = t_in.key AND record.hash = t_in.hash AND {weaker('record', 't_in')}"
+        )
     sql(
-        "DELETE FROM t_in WHERE EXISTS (SELECT 1 FROM record r WHERE r.source = t_in.source"
-        " AND r.key = t_in.key AND (r.hash = t_in.hash OR r.changed_at > t_in.changed_at))"
+        "DELETE FROM t_in WHERE EXISTS (SELECT 1 FROM record WHERE record.source = t_in.source"
+        f" AND record.key = t_in.key AND (record.hash = t_in.hash OR {older}))"
     )
 
 

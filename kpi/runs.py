@@ -13,6 +13,8 @@ from ioc.model import Counts
 from kpi.schema import instant_of, micros
 from kpi.store import KpiStore
 
+TRIES = 3
+"""A file that could not be taken so often is refused: it may be what ends the process."""
 FAILED = ("retry", "broken", "needs_credentials", "timeout", "partial")
 """Outcomes after which a source counts as lost."""
 
@@ -50,20 +52,11 @@ def begin_run(
             sa.text(
                 "UPDATE poll_run SET outcome = 'retry', ended_at = :at, slot = NULL, note ="
                 " 'Tiến trình thu thập dừng giữa chừng; những lô đã ghi được giữ nguyên.'"
-                " WHERE source = :source AND ended_at IS NULL"
+                " WHERE source = :source AND ended_at IS NULL AND given_by = ''"
             ),
             {"source": source_id, "at": at},
         )
-        run = connection.scalar(
-            sa.text(
-                "INSERT INTO poll_run (source, slot, started_at, outcome, note, read, new, changed,"
-                " same, rejected, gone, calls, bytes, response_hash, cursor_before)"
-                " VALUES (:source, :slot, :at, '', '', 0, 0, 0, 0, 0, 0, 0, 0, '',"
-                " (SELECT cursor FROM watermark WHERE source = :source))"
-                " ON CONFLICT (source, slot) DO NOTHING RETURNING run"
-            ),
-            {"source": source_id, "slot": micros(slot), "at": at},
-        )
+        run = open_run(connection, source_id, at, slot=slot)
         if run is None:
             raise SlotTaken("lượt này đã được thu thập; không thu thập lần nữa")
         connection.execute(
@@ -75,13 +68,34 @@ def begin_run(
     return run
 
 
+def open_run(
+    connection: Connection,
+    source_id: str,
+    at: int | None,
+    *,
+    slot: datetime | None = None,
+    given_by: str = "",
+) -> int | None:
+    """A new run row, None where its slot has one; ``given_by`` says who gave the file it takes."""
+    return connection.scalar(
+        sa.text(
+            "INSERT INTO poll_run (source, slot, started_at, outcome, note, read, new, changed,"
+            " same, rejected, gone, calls, bytes, response_hash, given_by, cursor_before)"
+            " VALUES (:source, :slot, :at, '', '', 0, 0, 0, 0, 0, 0, 0, 0, '', :by,"
+            " (SELECT cursor FROM watermark WHERE source = :source))"
+            " ON CONFLICT (source, slot) DO NOTHING RETURNING run"
+        ),
+        {"source": source_id, "slot": micros(slot), "at": at, "by": given_by},
+    )
+
+
 def _is_polled_by_hand(
     connection: Connection, source_id: str, now: datetime, patience: timedelta
 ) -> bool:
     found = connection.scalar(
         sa.text(
             "SELECT 1 FROM poll_run WHERE source = :source AND ended_at IS NULL AND slot IS NULL"
-            " AND started_at > :since AND started_at <= :at LIMIT 1"
+            " AND given_by = '' AND started_at > :since AND started_at <= :at LIMIT 1"
         ),
         {"source": source_id, "since": micros(now - patience), "at": micros(now)},
     )
@@ -121,14 +135,17 @@ def end_run(
     ``completed`` says that everything the source had at ``covered_until`` was read: the watermark
     covers that instant (never moving backwards), and the source's first load is over. A run that
     was ``stopped`` by us says nothing of the source, and gives its slot back. That a source is
-    lost is kept in the store: it is said once, whoever polls next.
+    lost is kept in the store: it is said once, whoever polls next. The run of a file that a person
+    gave says nothing of its source either; its request ends in the same transaction.
     """
     covered = micros(covered_until)
     with store.write() as connection:
         at = _after_seals(connection, now)
-        source_id = connection.scalar(
-            sa.text("SELECT source FROM poll_run WHERE run = :run"), {"run": run}
-        )
+        source_id, given_by = connection.execute(
+            sa.text("SELECT source, given_by FROM poll_run WHERE run = :run"), {"run": run}
+        ).one()
+        if given_by:
+            completed, stopped = False, _settle(connection, run, outcome, note, counts, at)
         if completed:
             connection.execute(
                 sa.text(
@@ -143,14 +160,16 @@ def end_run(
                 sa.text("UPDATE source SET loaded_at = COALESCE(loaded_at, :at) WHERE id = :id"),
                 {"id": source_id, "at": at},
             )
-        news = "" if stopped or outcome == "skipped" else _news(connection, source_id, outcome, at)
+        mute = stopped or given_by or outcome == "skipped"
+        news = "" if mute else _news(connection, source_id, outcome, at)
         connection.execute(
             sa.text(
                 "UPDATE source SET needs_credentials = :needs,"
-                " next_due_at = COALESCE(:next, next_due_at) WHERE id = :id"
+                " next_due_at = COALESCE(:next, next_due_at) WHERE id = :id AND :by = ''"
             ),
             {
                 "id": source_id,
+                "by": given_by,
                 "needs": int(outcome == "needs_credentials"),
                 "next": micros(next_due),
             },
@@ -189,6 +208,27 @@ def end_run(
     return news
 
 
+def _settle(
+    connection: Connection, run: int, outcome: str, note: str, counts: Counts, at: int
+) -> bool:
+    """End the request of a run, or let it wait for another try; whether it waits."""
+    again = outcome not in ("ok", "empty", "broken")
+    taken = outcome == "ok" and counts.read > counts.rejected
+    tried = (
+        connection.scalar(sa.text("SELECT tries FROM request WHERE run = :run"), {"run": run}) or 0
+    )
+    again = again and tried < TRIES
+    state = "waiting" if again else "done" if taken else "refused"
+    connection.execute(
+        sa.text(
+            "UPDATE request SET state = :state, note = :note, ended_at = :at"
+            " WHERE run = :run AND state = 'claimed'"
+        ),
+        {"run": run, "state": state, "note": note, "at": None if again else at},
+    )
+    return again
+
+
 def _news(connection: Connection, source_id: str | None, outcome: str, at: int) -> str:
     lost = connection.scalar(
         sa.text("SELECT lost_at FROM source WHERE id = :id"), {"id": source_id}
@@ -223,7 +263,7 @@ def last_outcome(store: KpiStore, source_id: str) -> str:
             connection.scalar(
                 sa.text(
                     "SELECT outcome FROM poll_run WHERE source = :id AND ended_at IS NOT NULL"
-                    " ORDER BY run DESC LIMIT 1"
+                    " AND given_by = '' ORDER BY run DESC LIMIT 1"
                 ),
                 {"id": source_id},
             )

@@ -112,6 +112,7 @@ source = _table(
     sa.Column("deadline", Int, nullable=False, server_default="900"),  # seconds of one poll
     _maybe("next_due_at", Int),
     _maybe("lost_at", Int),  # since when it fails, once that has been announced
+    sa.Column("form", Text, nullable=False, server_default=""),  # JSON of ioc.form.form_of
 )
 watermark = _table(
     "watermark",
@@ -137,11 +138,20 @@ poll_run = _table(
     _maybe("cursor_after"),
     _maybe("covered_until", Int),
     sa.Column("address", Text, nullable=False, server_default=""),
+    sa.Column("given_by", Text, nullable=False, server_default=""),  # of a file that a person gave
     rowid=True,
 )
 sa.Index("poll_run_source", poll_run.c.source, poll_run.c.run)
 # no slot is polled twice, whoever schedules; polls by hand have no slot
 sa.Index("poll_run_slot", poll_run.c.source, poll_run.c.slot, unique=True)
+_by_hand = sa.text("given_by <> ''")
+sa.Index(
+    "poll_run_given",
+    poll_run.c.source,
+    poll_run.c.run,
+    sqlite_where=_by_hand,
+    postgresql_where=_by_hand,
+)
 rejection = _table(
     "rejection",
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -157,6 +167,50 @@ rejection = _table(
 )
 sa.Index("rejection_source", rejection.c.source, rejection.c.id)
 sa.Index("rejection_known", rejection.c.source, rejection.c.hash)
+
+# what people ask of the poller; the file itself waits in a folder, never in the database
+request = _table(
+    "request",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("kind"),
+    _need("source"),
+    _need("file"),
+    _need("hash"),
+    _need("size", Int),
+    _need("who"),
+    _need("at", Int),
+    _need("state"),
+    _need("held"),  # the name it waits under, until it is done
+    _need("tries", Int),
+    _maybe("claimed_at", Int),
+    _maybe("ended_at", Int),
+    _maybe("run", Int),
+    _need("note"),
+    rowid=True,
+)
+sa.Index("request_state", request.c.state, request.c.id)
+sa.Index("request_source", request.c.source, request.c.id)
+
+# what people say where the plan gives no number; a row that withdraws another is one more row
+assessment = _table(
+    "assessment",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("target"),
+    _need("indicator"),
+    _need("org_unit"),
+    _need("judged_on", Int),
+    _need("verdict"),
+    _need("words"),
+    _need("evidence"),
+    _need("author"),
+    _need("who"),
+    _need("signed_at", Int),
+    _need("known_at", Int),
+    _maybe("withdraws", Int),
+    rowid=True,
+)
+sa.Index("assessment_target", assessment.c.target, assessment.c.id)
+sa.Index("assessment_withdraws", assessment.c.withdraws, unique=True)
 
 lease = _table(
     "lease", _key("name"), _need("holder"), _need("fence", Int), _need("expires_at", Int)
@@ -239,6 +293,14 @@ observation = _table(
     _need("value", Real),
     _maybe("changed_at", Int),
     _maybe("run", Int),
+)
+_read = sa.text("run IS NOT NULL")  # what was declared, not counted
+sa.Index(
+    "observation_read",
+    observation.c.element,
+    observation.c.day,
+    sqlite_where=_read,
+    postgresql_where=_read,
 )
 member = _table(
     "member",

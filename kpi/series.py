@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from ioc.model import OrgUnit
 from ioc.period import Period
-from kpi import pace
+from kpi import byhand, pace
 from kpi.answer import Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
 from kpi.schema import FAR, instant_of
@@ -15,7 +15,7 @@ from kpi.versions import last_midnight
 
 COLUMNS = (
     "indicator org_unit code name level grain period numerator denominator value unit coverage"
-    " reason known_at revised run definition"
+    " reason known_at revised run definition by_hand hand_run"
 ).split()
 SETTLED = timedelta(days=7)
 """A version that came later than this after its period, in place of another, is a revision."""
@@ -62,6 +62,9 @@ def _rows_of(
     found: Found = {}
     if numerator and base and source:
         found = _read(snapshot, source, sides, units, periods)
+    hands: byhand.Found = {}
+    if source is not None and source.given and base is not None:
+        hands = _hands(snapshot, source, sides, units, found, periods)
     for unit in units:
         for period in periods:
             above = found.get((indicator.numerator or "", unit.uid, period.key))
@@ -94,7 +97,39 @@ def _rows_of(
                 int(any(side[4] for side in (above, below) if side)),
                 source.run if source else None,
                 indicator.definition_id,
+                *_by_hand(hands, period, unit, value is not None),
             )
+
+
+def _hands(
+    snapshot: Snapshot,
+    source: SourceState,
+    elements: list[Element],
+    units: tuple[OrgUnit, ...],
+    found: Found,
+    periods: list[Period],
+) -> byhand.Found:
+    """What came by hand in these periods; a stock is that of the last month that has one."""
+    base = elements[-1]
+    windows = {}
+    for unit in units:
+        for period in periods:
+            side = found.get((base.id, unit.uid, period.key))
+            last = period.end
+            if side and side[2] and base.over_time == "last" and period.grain != "day":
+                last = Period("month", side[2]).end
+            key = (period.key, last)
+            windows[key] = byhand.Window(key, source, tuple(elements), period.start, last)
+    hands = byhand.by_hand(snapshot, windows.values(), [unit.uid for unit in units])
+    return {(key[0], uid): hand for (key, uid), hand in hands.items()}  # type: ignore[index]
+
+
+def _by_hand(
+    hands: byhand.Found, period: Period, unit: OrgUnit, valued: bool
+) -> tuple[int | None, int | None]:
+    """How many org units gave a part of the value by hand, and the newest run; None where none."""
+    hand = hands.get((period.key, unit.uid)) if valued else None
+    return (hand.units, hand.run) if hand else (None, None)
 
 
 def _read(

@@ -25,6 +25,7 @@ PAGES = (
     Page("/record/<source>/<key>", "layouts.record", "Bản ghi"),
     Page("/lineage", "layouts.lineage", "Nguồn gốc của con số"),
     Page("/definitions", "layouts.definitions", "Định nghĩa chỉ tiêu", "Định nghĩa"),
+    Page("/upload", "layouts.upload", "Nhập tay", "Nhập tay"),
     Page("/sources", "layouts.sources", "Nguồn dữ liệu", "Nguồn dữ liệu"),
     Page("/sources/<source>", "layouts.sources", "Nguồn dữ liệu"),
 )

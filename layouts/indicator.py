@@ -7,13 +7,14 @@ from typing import Any
 from dash import Input, Output, State, dcc, html
 
 from kpi import query
-from layouts import components, figures, lately, places, shell, text, theme
+from layouts import assessments, components, figures, lately, places, shell, text, theme
 from layouts.components import Piece
 from layouts.definition import definition, readings
 from layouts.lines import (
     AREA,
     Line,
     Row,
+    by_hand,
     closed,
     detail,
     figure,
@@ -23,7 +24,7 @@ from layouts.lines import (
     split,
 )
 from layouts.ranking import ranking
-from layouts.register import clocks
+from layouts.register import clocks, hand_mark
 from layouts.slots import changed, marks, memory
 from layouts.state import ask, callback, desk, link
 from layouts.view import FILTERS, GRAINS, View, again, look
@@ -143,6 +144,7 @@ def _with_source(view: View) -> list[Piece]:
     return [
         memory("indicator", shown),
         html.Div(shown["head"], id="indicator-head"),
+        assessments.card(view) if _assessed(view) else None,
         components.card(
             title,
             _grains(view),
@@ -183,10 +185,16 @@ def _without_source(view: View) -> list[Piece]:
             ],
             className="absent",
         ),
+        assessments.card(view) if _assessed(view) else None,
         html.Div(
             [definition(view), html.Div(readings(view), className="stack")], className="columns"
         ),
     ]
+
+
+def _assessed(view: View) -> bool:
+    """Whether people conclude where the plan gives no number, at this org unit."""
+    return bool(view.line and not view.line.numeric and view.unit.level == "area")
 
 
 # ── headline ───────────────────────────────────────────────────────────────────────────────
@@ -311,10 +319,17 @@ def _live(view: View) -> list[Piece]:
             text.sentence(text.join([detail(row, view.borders, noun), stands], ", ")),
             className="says under",
         ),
-        html.P(text.sentence(text.join([reported, row.get("mark") or ""])), className="under"),
+        html.P(text.sentence(text.join([reported, *_marks(row)])), className="under"),
+        hand_mark(row),
         clocks(row),
         html.P(_limits(row), className="under"),
     ]
+
+
+def _marks(row: Row) -> list[str]:
+    """What the figure rests on, but for what stands beside it as a link."""
+    marks = str(row.get("mark") or "").split("; ")
+    return [mark for mark in marks if mark not in by_hand(row)]
 
 
 def _limits(row: Row) -> str:
@@ -374,6 +389,13 @@ def months(view: View) -> list[Row]:
     return frame.to_dict("records")
 
 
+def _noted(row: Row) -> str:
+    revised = text.known(row.get("revised")) and row["revised"]
+    hands = row.get("by_hand")
+    units = f"nhập tay ({text.number(hands)} đơn vị)" if text.known(hands) else ""
+    return text.join(["đã sửa" if revised else "", units])
+
+
 def trend(view: View, rows: list[Row]) -> figures.Figure:
     """The chart of ``months``."""
     target = view.line.target if view.line else {}
@@ -399,8 +421,7 @@ def month_table(view: View, rows: list[Row]) -> Piece:
                 text.number(row["numerator"]),
                 text.number(row["denominator"]),
                 text.value(row, *view.borders),
-                text.REASONS.get(row.get("reason") or "", "")
-                or ("đã sửa" if text.known(row.get("revised")) and row["revised"] else ""),
+                text.REASONS.get(row.get("reason") or "", "") or _noted(row),
             )
             for row in reversed(rows)
         ],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -51,6 +52,7 @@ class Line:
     parts: tuple[Part, ...]
     owner: str
     locked: bool  # closed before the plan's end: muted, not an open failure
+    assessment: Row = field(default_factory=dict)  # of a target without a number: the one in force
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -122,7 +124,12 @@ class Line:
 def lines(*, org_unit: str = AREA, **when: Any) -> list[Line]:
     """All targets in the plan's order, with their standings at one org unit."""
     standings = rows(query.standings, org_units=[org_unit], **when)
-    return combine(rows(query.targets), standings, indicators(), on=today())
+    said = rows(query.assessments, org_units=[org_unit], **_instant(when))
+    return combine(rows(query.targets), standings, indicators(), on=today(), assessments=said)
+
+
+def _instant(when: Row) -> Row:
+    return {"as_of": when["as_of"]} if when.get("as_of") else {}
 
 
 def indicators() -> dict[str, Row]:
@@ -130,12 +137,21 @@ def indicators() -> dict[str, Row]:
     return {row["indicator"]: row for row in rows(query.indicators)}
 
 
-def combine(targets: list[Row], rows: list[Row], known: dict[str, Row], *, on: date) -> list[Line]:
-    """Join the plan's targets with standings of one org unit."""
+def combine(
+    targets: list[Row],
+    rows: list[Row],
+    known: dict[str, Row],
+    *,
+    on: date,
+    assessments: Iterable[Row] = (),
+) -> list[Line]:
+    """Join the plan's targets with standings, and assessments, of one org unit."""
+    said = {row["target"]: row for row in assessments if row["current"]}
     found = {(row["target"], row["indicator"]): row for row in rows}
     ends = [text.as_date(day) for target in targets for day in split(target["closing_date"])]
     plan_end = max((end for end in ends if end), default=None)
-    return [_line(target, found, known, plan_end, on) for target in targets]
+    lines = [_line(target, found, known, plan_end, on) for target in targets]
+    return [replace(line, assessment=said.get(line.id, {})) for line in lines]
 
 
 def _line(
@@ -207,6 +223,12 @@ def loading(row: Row) -> str:
     """đang nạp lần đầu, đã đến 10/04/2024: what a figure says while its history comes in."""
     marks = str(row.get("mark") or "").split("; ")
     return next((mark for mark in marks if mark.startswith("đang nạp")), "")
+
+
+def by_hand(row: Row) -> list[str]:
+    """nhập tay một phần (2/190 đơn vị): what a figure says while people gave a part of it."""
+    marks = str(row.get("mark") or "").split("; ")
+    return [mark for mark in marks if mark.startswith(("nhập tay", "số chốt nhập tay"))]
 
 
 def unsure(row: Row) -> bool:

@@ -6,11 +6,12 @@ from typing import Any
 
 from dash import ALL, Input, Output, State, dcc, html
 
-from layouts import components, matrix, shell, text, theme
+from layouts import assessments, components, matrix, shell, text, theme
 from layouts.components import Piece
 from layouts.lines import (
     Line,
     Row,
+    by_hand,
     closed,
     detail,
     figure,
@@ -227,6 +228,8 @@ def outcome(line: Line) -> Piece:
             html.Span("chưa ký chốt", className="under")
             if closed(row) and shown != text.NONE and not text.known(row.get("closing_signed_at"))
             else None,
+            hand_mark(row),
+            None if line.numeric else assessments.brief(line.assessment),
         ],
         className="outcome",
     )
@@ -244,6 +247,7 @@ def _part(line: Line) -> Any:
                 ),
                 dcc.Link(part.label, href=f"/indicator/{part.indicator}"),
                 html.Span(headline(part.row, line.lines), className="figure small"),
+                hand_mark(part.row),
             ],
             className="part",
         )
@@ -281,6 +285,15 @@ def live(line: Line) -> Piece:
     )
 
 
+def hand_mark(row: Row) -> Piece:
+    """Says that people gave the figure, or a part of it; leads to the run that took their file."""
+    words = by_hand(row)
+    if not words:
+        return None
+    href = link(f"/sources/{row['source']}", run=f"{row['hand_run']:.0f}")
+    return dcc.Link(text.join(words), href=href, className="hand-mark")
+
+
 def clocks(row: Row) -> Piece:
     """The three clocks of a figure, and the limits that its age is judged by."""
     at = now()
@@ -309,6 +322,7 @@ def without_source(line: Line) -> Piece:
         [
             components.status("no_source"),
             html.Span(f"Cần nối hệ thống: {needs}" if needs else "", className="under"),
+            None if line.numeric else assessments.brief(line.assessment),
         ],
         className="outcome",
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from dash import ALL, Input, Output, State, dcc, html
 
 from kpi import query
-from layouts import components, shell, text, theme
+from layouts import components, runcard, shell, text, theme, upload
 from layouts.components import Piece
 from layouts.lines import Row
 from layouts.slots import Pieces, changed, keys, marks, memory, slot
@@ -23,8 +23,8 @@ COUNTED = ("read", "new", "changed", "rejected", "calls", "bytes")
 FAILED = (*BAD, "retry", "timeout", "partial", "held")
 
 
-def layout(source: str = "", **_: Any) -> Piece:
-    """All sources, or one with its runs and rejections."""
+def layout(source: str = "", run: str = "", **_: Any) -> Piece:
+    """All sources, or one with its runs and rejections; ``run`` is one of them in full."""
     one = str(source)
     found = board(one)
     if one and not found:
@@ -36,6 +36,7 @@ def layout(source: str = "", **_: Any) -> Piece:
         dcc.Store(id="sources-one", data=one),
         memory("sources", shown),
         html.Div([html.H1("Nguồn dữ liệu"), html.P(_lede(), className="lede")]),
+        runcard.card(one, run) if one else None,
         html.Div(cards or nothing, id="sources-board", className="stack" if one else "source-list"),
         active="/sources",
         crumbs=_crumbs(found[0].row) if one else None,
@@ -96,7 +97,8 @@ def board(one: str = "") -> list[Known]:
 def pieces(found: list[Known], *, whole: bool) -> dict[str, Piece]:
     """All that follows the data, by slot."""
     shown: dict[str, Piece] = {}
-    for row, runs, rejected in found:
+    for row, every, rejected in found:
+        runs = [run for run in every if not run["given_by"]]  # what it was read by, on schedule
         last = next((run for run in runs if text.known(run["ended_at"])), {})
         name = row["source"]
         shown |= {
@@ -106,7 +108,7 @@ def pieces(found: list[Known], *, whole: bool) -> dict[str, Piece]:
             f"{name}:facts": components.facts(_facts(row, last), class_name="source-facts"),
             f"{name}:reasons": _reasons(row, rejected),
             f"{name}:rejected": _items(row, rejected, whole=whole),
-            f"{name}:history": _history(runs),
+            f"{name}:history": _history(every),
         }
     return shown
 
@@ -130,6 +132,7 @@ def card(row: Row, shown: Pieces, *, whole: bool) -> Piece:
             place("fault"),
             place("blocks"),
             place("facts"),
+            _by_hand(row) if whole and row["kind"] == "sheet" else None,
             html.Div(
                 [
                     place("reasons"),
@@ -142,6 +145,19 @@ def card(row: Row, shown: Pieces, *, whole: bool) -> Piece:
         className="card",
         id=f"source-{name}",
         **{"data-source": name},
+    )
+
+
+def _by_hand(row: Row) -> Piece:
+    """A template to fill in, and where it is dropped."""
+    form = query.form(desk().store, row["source"])
+    return html.Div(
+        [
+            html.H3("Nhập tay"),
+            upload.download(row["source"], form) if form else None,
+            dcc.Link("Nạp tệp đã điền", href=link("/upload", source=row["source"])),
+        ],
+        className="refused by-hand",
     )
 
 

@@ -26,7 +26,7 @@ TIMELESS = frozenset({"targets", "indicators", "org_units"})  # answers that age
 KEPT = 128
 FILTERS = (
     "q source kind state org_unit element indicator target level grain from to on as_of frame open"
-    " overdue located days limit after figure"
+    " overdue located days limit after figure run period"
 ).split()
 
 
@@ -56,6 +56,11 @@ def place(server: Any, **parts: Any) -> Desk:
 def who() -> Principal:
     """The principal of this request, set by the guard; a request without one fails."""
     return g.principal if has_request_context() else Principal.local_admin()
+
+
+def writable() -> bool:
+    """Whether people may give figures here: without accounts only at this machine itself."""
+    return desk().settings.auth == "open" and who().role in ("operator", "admin")
 
 
 def now() -> datetime:

@@ -102,6 +102,13 @@ OUTCOME: dict[str, Mark] = {  # of a poll run
     "skipped": Mark("Bỏ qua lượt", "skipped", FIGURE),
     "": Mark("Đang chạy", "awaiting", SECOND),
 }
+REQUEST = {  # what became of a file that somebody gave: its word, and whose look it has
+    "waiting": ("Đang chờ nhận", ""),
+    "claimed": ("Đang đọc", ""),
+    "done": ("Đã nhận", "ok"),
+    "in part": ("Nhận một phần", "partial"),
+    "refused": ("Không nhận", "broken"),
+}
 UNKNOWN = Mark("Không rõ", "no_data", SECOND)
 
 

@@ -153,7 +153,10 @@ def newest(months: list[Row], source: Row | None) -> Row:
     if not found or not source:
         return {}
     ends, covered = Period.parse(found[-1]["period"]).ends_at, source["covered_until"]
+    units = found[-1]["by_hand"]
     return found[-1] | {
+        "source": source["source"],
+        "mark": f"nhập tay ({units:.0f} đơn vị)" if known(units) else "",
         "data_as_of": min(ends, covered) if known(covered) else None,
         "polled_at": source["last_good_at"],
         "freshness": source["freshness"],

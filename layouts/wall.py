@@ -22,6 +22,7 @@ from layouts.lines import (
     Line,
     Part,
     Row,
+    by_hand,
     closed,
     figure,
     headline,
@@ -45,6 +46,7 @@ NAME, BESIDE = 11.75, 12.7  # in notes: half of the longest name; a figure with 
 EDGE_VH, INSIDE_VH = 1.2, 0.75  # around the tiles; inside one
 ONE_LINE = 1.9  # vh: the largest note at which the sentence of a tile takes one line
 HEAD = 14  # letters of a figure and its status; past them "< 80 %" says it, in the same size
+NUMBERS, WORDS = 16, 4  # targets with a number, and those that people assess
 ROOM = 25  # letters of a line of a tile at the default size
 
 
@@ -182,7 +184,7 @@ def _metres(given: str, usual: float, low: float, top: float) -> float:
 
 
 def _pages(fit: Plan, number: int) -> str:
-    last = math.ceil(16 / fit.tiles)
+    last = math.ceil(NUMBERS / fit.tiles) + math.ceil(WORDS / fit.tiles)
     return f"trang {min(max(number, 1), last)}/{last}" if last > 1 else ""
 
 
@@ -215,9 +217,10 @@ def tiles(found: list[Line], fit: Plan, number: int = 1) -> list[Piece]:
     if len(numeric) > fit.tiles:
         worst = [str(name) for name in theme.ORDER]
         numeric.sort(key=lambda line: (line.locked, worst.index(line.status)))
-    last = max(math.ceil(len(numeric) / fit.tiles), 1)
-    first = (min(max(number, 1), last) - 1) * fit.tiles
-    shown = numeric[first : first + fit.tiles]
+    pages = [numeric[at : at + fit.tiles] for at in range(0, len(numeric), fit.tiles)]
+    words = [line for line in found if not line.numeric]  # after the numbers: what people say
+    pages += [words[at : at + fit.tiles] for at in range(0, len(words), fit.tiles)]
+    shown = pages[min(max(number, 1), len(pages)) - 1] if pages else []
     trends = _trends(shown) if "trend" in fit.extras else {}
     return [tile(line, fit, trends) for line in shown]
 
@@ -241,7 +244,9 @@ def _trends(shown: list[Line]) -> dict[str, list[Any]]:
 
 def tile(line: Line, fit: Plan, trends: dict[str, list[Any]]) -> Piece:
     """One target: name, outcome, live figure, bar; the whole tile leads to the indicator."""
-    if line.status == "no_source":
+    if not line.numeric:
+        inside = _assessed(line)
+    elif line.status == "no_source":
         inside = _without_source(line)
     elif len(line.parts) > 1:
         inside = _several(line)
@@ -250,6 +255,7 @@ def tile(line: Line, fit: Plan, trends: dict[str, list[Any]]) -> Piece:
     mark = theme.status(line.status)
     surface = f" on-{mark.surface}" if mark.surface and not line.muted else ""
     several = " several" if len(line.parts) > 1 and line.status != "no_source" else ""
+    several = several if line.numeric else " words"
     kind = f"tile s-{line.status}{surface}{several}{' muted' if line.muted else ''}"
     name = html.Div(line.brief, className="tile-name")
     return html.Article(
@@ -257,6 +263,26 @@ def tile(line: Line, fit: Plan, trends: dict[str, list[Any]]) -> Piece:
         className=kind,
         **{"data-target": line.id, "data-status": line.status},
     )
+
+
+def _assessed(line: Line) -> list[Piece]:
+    """A target without a number: what its assessment says, by whom, and the proxy beside it."""
+    row, said = line.row, line.assessment
+    shown = figure(row, line.lines)
+    known = said.get("words", "chưa có đánh giá được ký")
+    proxy = f"số đại diện {shown}" if shown != text.NONE else ""
+    by = f"{said['author']}, {text.short_day(said['judged_on'])}" if said else ""
+    return [
+        html.Div(
+            [
+                components.status(line.status, class_name="verdict"),
+                html.Span(query.VERDICTS.get(said.get("verdict", ""), ""), className="tile-says"),
+            ],
+            className="tile-head",
+        ),
+        html.Div(known, className="tile-words"),
+        html.Div([html.Span(by), html.Span(proxy)], className="tile-live"),
+    ]
 
 
 def _single(line: Line, fit: Plan, trends: dict[str, list[Any]]) -> list[Piece]:
@@ -299,8 +325,9 @@ def hero(shown: str) -> Piece:
 
 def _live(line: Line, row: Row, fit: Plan) -> list[Piece]:
     """hiện nay 63,1 % · đến 21/11; a figure past its limits says so; a locked target has none."""
+    hand = _hand(row)
     if line.locked:
-        return [html.Span(f"đã khóa {text.short_day(line.closing)}")]
+        return [html.Span(text.join([f"đã khóa {text.short_day(line.closing)}", hand]))]
     if loading(row):
         reached = text.reach(row.get("data_as_of"), now())
         return [html.Span("đang nạp"), html.Span(f"đến {reached}", className="until")]
@@ -316,11 +343,17 @@ def _live(line: Line, row: Row, fit: Plan) -> list[Piece]:
     room = line_room - len(reach) - (len(theme.freshness(age).word) + 4 if aged else 4)
     lead = "hiện nay " if len(shown) + 9 <= room else "nay "
     lead = "" if aged and len(shown) + 4 > room else lead  # its age says more than "now"
-    figures = html.Span([lead, html.B(shown)]) if closed(row) else html.Span(_noun(line, row))
+    if hand:  # who gave a figure says more than "now", and than until when it goes
+        lead = f"{hand} "
+        reach = reach if len(shown) + len(lead) + len(reach) + 4 <= line_room else ""
+        room = line_room - len(reach) - 4
+    figures = (
+        html.Span([lead, html.B(shown)]) if closed(row) else html.Span(hand or _noun(line, row))
+    )
     clock = (
         components.freshness(age, reach) if aged else html.Span(f"đến {reach}", className="until")
     )
-    fits = aged or len(shown) + 4 <= room
+    fits = (aged or len(shown) + 4 <= room) and bool(reach or aged)
     shown_clock = clock if fits and text.known(row.get("data_as_of")) else None
     if "clocks" not in fit.extras or not shown_clock:
         return [figures, shown_clock]
@@ -330,6 +363,14 @@ def _live(line: Line, row: Row, fit: Plan) -> list[Piece]:
         html.Div([figures, shown_clock], className="tile-line"),
         html.Div(second, className="tile-line"),
     ]
+
+
+def _hand(row: Row) -> str:
+    """nhập tay, or có nhập tay where only a part came by hand: the pointer tells the rest."""
+    words = by_hand(row)
+    if not words:
+        return ""
+    return "có nhập tay" if all("một phần" in word for word in words) else "nhập tay"
 
 
 def _since(reach: str) -> str:
@@ -348,6 +389,8 @@ def _several(line: Line) -> list[Piece]:
     """A target of several parts: each with its own figure and shape."""
     early = [p for p in line.parts if p.closing and line.closing and p.closing < line.closing]
     note = f"khóa {text.short_day(early[0].closing, early[0].closing)}" if early else ""
+    if any(by_hand(part.row) for part in line.parts):
+        note = "có nhập tay"
     return [
         html.Div([_part(line, part) for part in line.parts], className="tile-parts"),
         html.Div(
@@ -389,4 +432,7 @@ def _tooltip(line: Line) -> str:
     """The three clocks and the level, for a pointer."""
     words = text.clocks(line.row.get("data_as_of"), line.row.get("polled_at"), now())
     level = f"Mức giao {line.level}"
-    return level if line.status == "no_source" else text.join([level, *words])
+    hands = [word for row in line.rows for word in by_hand(row)]
+    return (
+        level if line.status == "no_source" else text.join([level, *dict.fromkeys(hands), *words])
+    )

@@ -44,6 +44,8 @@ ACCESS = {
     "/_reload-hash": "principal",
     "/events": "principal",
     "/geo/<layer>.json": "principal",
+    "/upload/template/<source>.xlsx": "principal",
+    "/upload/<source>": "principal",  # and only where whoever asks may write
     "/api/": "principal",
     "/api/<path:path>": "principal",
     "/api/v1/<question>.<any(json, csv):kind>": "principal",

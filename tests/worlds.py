@@ -4,10 +4,12 @@ A test module says ``pytest_plugins = ["tests.worlds"]`` and asks for ``world`` 
 or ``sqlite_world``.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,7 +21,7 @@ from ioc.model import Counts, Reading, Record, Rejection
 from ioc.period import LOCAL, Period
 from ioc.principal import Principal
 from ioc.source import Source
-from kpi import health, query, schema
+from kpi import health, query, requests, schema
 from kpi.catalogue import Catalogue
 from kpi.elements import Element
 from kpi.intake import accept
@@ -211,6 +213,17 @@ class World:
             self.end(run, counts)
         return counts
 
+    def give(
+        self, source: Source, items: Iterable[Record | Reading], data: Path, file: str = "tay.xlsx"
+    ) -> Counts:
+        """A file that somebody filled in, taken by the poller as a run of its own."""
+        said = {"source": source.id, "file": file, "who": "máy tại chỗ", "now": self.now}
+        number = requests.put(self.store, data, "upload", body=os.urandom(8), **said)
+        run = requests.claim(self.store, number, self.now).run
+        counts = accept(self.store, source, items, run=run, given=True, now=self.now)
+        self.end(run, counts)
+        return counts
+
     def end(self, run: int, counts: Counts, outcome: str = "ok") -> None:
         """End a run that read everything there was."""
         health.end_run(
@@ -285,7 +298,8 @@ def tables(store: KpiStore, names: Iterable[str] = STORED) -> dict[str, list[tup
 def empty(store: KpiStore) -> None:
     """Forget all but what is configured, so that one database serves many examples."""
     with store.write() as connection:
-        for name in (*STORED, "watermark", "poll_run", "rejection", "source", "seal", "topic"):
+        said = "watermark poll_run rejection source seal topic request assessment".split()
+        for name in (*STORED, *said):
             connection.exec_driver_sql(f"DELETE FROM {name}")
         connection.exec_driver_sql("UPDATE boundary SET at = 0, version = 1")
     store.kept.clear()

@@ -4,7 +4,8 @@ They lie in a folder, on an SFTP or WebDAV server, or hang on mail: the address 
 
 The cursor remembers files by name, size, time and content, so an unchanged folder costs one
 listing, and the same content under another name is skipped and said so. A file that cannot be
-read is remembered too, with the reason, until it changes.
+read is remembered too, with the reason, until it changes. A file whose name says that a person
+filled it in is handed on whole: it becomes a run of its own.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from connectors.kinds.workbook import Table, read_table
 from connectors.shelves import refuse_place
 from connectors.values import clean
 from ioc.errors import Broken, NeedsCredentials, Transient
+from ioc.form import EXAMPLE, MOST_BYTES, is_by_hand
 from ioc.model import Batch
 from ioc.source import Source
 
@@ -46,7 +48,8 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     taken = 0
     for file in io.files(".xlsx", ".csv"):
         stamp = [file.size, file.mtime_ns]
-        if not wanted.search(file.title):
+        by_hand = is_by_hand(file.title)
+        if not by_hand and not wanted.search(file.title):
             continue
         if seen.get(file.name, [])[:2] == stamp:
             taken += 1
@@ -71,14 +74,15 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
         if known and before != file.name:
             io.note(f"{file.name}: cùng nội dung với {before}, bỏ qua")
         try:
-            rows, first = ([], 1) if known else _rows(source, file, body)
+            rows, first = ([], 1) if known or by_hand else _rows(source, file, body)
+            given = _given(file, body) if by_hand and not known else None
         except Broken as error:
             refused[file.name] = [*stamp, str(error)]
             continue
         now = {**seen, file.name: [*stamp, content]}
         bad.pop(file.name, None)
         cursor = _cursor(now, bad, _form(source))
-        batch = Batch(rows, cursor, origin=file.name, first=first, apart=True)
+        batch = Batch(rows, cursor, origin=file.name, first=first, apart=True, given=given)
         yield batch
         if batch.refused:
             refused[file.name] = [*stamp, batch.refused]
@@ -103,20 +107,37 @@ def faults(source: Source) -> Iterator[tuple[str, str]]:
         yield "options", "hộp thư phải khai senders: địa chỉ, hoặc @tên miền, được nhận"
 
 
+def alone(source: Source, file: File, body: bytes) -> Iterator[Batch]:
+    """One file as if nothing else stood in the folder; a file that does not fit is ``Broken``."""
+    rows, first = _rows(source, file, body)
+    yield Batch(rows, origin=file.name, first=first)
+
+
+def _given(file: File, body: bytes) -> bytes:
+    if len(body) > MOST_BYTES:
+        raise Broken(f"{file.name}: tệp nhập tay vượt {MOST_BYTES >> 20} MB")
+    return body
+
+
 def _rows(source: Source, file: File, body: bytes) -> tuple[list[dict[str, Any]], int]:
-    skip = {name: re.compile(pattern) for name, pattern in source.options.get("skip", {}).items()}
-    table = read_table(file.name, body, dict.fromkeys([*_headings(source), *skip]), source.options)
+    declared = source.options.get("skip", {})
+    skip = [(name, re.compile(pattern)) for name, pattern in declared.items()]
+    table = read_table(
+        file.name, body, dict.fromkeys([*_headings(source), *declared]), source.options
+    )
+    if (unit := _path(source.fields["org_unit"])) in table.columns:
+        skip.append((unit, re.compile(f"^{EXAMPLE}")))
     known = {"_file": file.name, "_modified": file.modified}
     return [_row(table, cells, skip, known) for cells in table.rows], table.first
 
 
 def _row(
-    table: Table, cells: list[Any], skip: dict[str, re.Pattern[str]], known: dict[str, Any]
+    table: Table, cells: list[Any], skip: list[tuple[str, re.Pattern[str]]], known: dict[str, Any]
 ) -> dict[str, Any]:
     if all(value in ("", None) for value in cells):
         return {}
     row = {name: cells[c] if c < len(cells) else "" for name, c in table.columns.items()}
-    if any(pattern.search(clean(str(row[name]))) for name, pattern in skip.items()):
+    if any(pattern.search(clean(str(row[name]))) for name, pattern in skip):
         return {}
     return {**known, **row}
 
@@ -124,8 +145,12 @@ def _row(
 def _headings(source: Source) -> list[str]:
     """Every heading that the mapping reads: a workbook without one of them is another form."""
     specs = [*source.fields.values(), *(source.readings or {}).values()]
-    paths = [spec if isinstance(spec, str) else spec["path"] for spec in specs]
-    return [path for path in [*paths, *source.keys] if not path.startswith("_")]
+    paths = [*map(_path, specs), *source.keys]
+    return [path for path in paths if not path.startswith("_")]
+
+
+def _path(spec: str | dict[str, Any]) -> str:
+    return spec if isinstance(spec, str) else spec["path"]
 
 
 def _form(source: Source) -> str:

@@ -14,6 +14,7 @@ import python_calamine as calamine
 from connectors.kinds.xlsx import hidden_rows, refuse_bomb
 from connectors.values import clean
 from ioc.errors import Broken
+from ioc.form import SHEET
 
 HEADING_ROWS = 30  # the heading stands among the first rows
 MAX_ROWS = 200_000
@@ -65,12 +66,12 @@ def csv_rows(name: str, body: bytes, options: dict[str, Any]) -> list[list[Any]]
 def workbook_rows(
     name: str, body: bytes, sheet: str | None
 ) -> tuple[str, list[list[Any]], list[Range]]:
-    """One sheet (the named one, else the only one): its name, cells and merged ranges."""
+    """One sheet (named, the only one, or our form's): its name, cells and merged ranges."""
     refuse_bomb(name, body)
     try:
         with calamine.load_workbook(io.BytesIO(body)) as book:
             names = book.sheet_names
-            wanted = sheet or (names[0] if len(names) == 1 else None)
+            wanted = sheet or (names[0] if len(names) == 1 else SHEET if SHEET in names else None)
             if wanted not in names:
                 asked = (
                     f"không có trang “{sheet}”" if sheet else "có nhiều trang, chưa khai trang nào"

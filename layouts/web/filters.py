@@ -34,8 +34,10 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "indicators": (query.indicators, ("indicator", "on")),
     "org-units": (query.org_units, ("org_unit", "level", "on")),
     "sources": (query.sources, ("source",)),
-    "runs": (query.runs, ("source",)),
+    "runs": (query.runs, ("source", "run")),
     "rejections": (query.rejections, ("source",)),
+    "assessments": (query.assessments, ("target", "indicator", "org_unit", "as_of")),
+    "uploads": (query.uploads, ("source",)),
     "search": (query.search, ("q",)),
     "records": (
         query.records,
@@ -95,7 +97,7 @@ def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> 
         after = filters.get("after", "")
     arguments = {ARGUMENTS.get(name, name): value for name, value in read.items()}
     arguments |= {ARGUMENTS[name]: True for name in FLAGS[2:] if name in filters}
-    if question in ("runs", "rejections", "search"):
+    if question in ("runs", "rejections", "uploads", "search"):
         arguments["limit"] = WHOLE + 1  # theirs is for a page; a file is whole, or refused
     _periods(question, arguments, store, now)
     if "as_of" in filters:
@@ -108,6 +110,7 @@ ARGUMENTS = {
     "indicator": "indicators",
     "org_unit": "org_units",
     "source": "sources",
+    "run": "numbers",
     "kind": "kinds",
     "state": "states",
     "open": "open_only",
@@ -139,6 +142,10 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             return _date(name, text)
         case "as_of":
             return as_of(text, now)
+        case "run" if re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", text):
+            return [int(part) for part in text.split(",")]
+        case "run":
+            raise _bad(name, f"{text!r} không phải số của lần chạy")
         case "q" | "step" | "element":
             return text
         case "kind" | "state" if not re.fullmatch(r"[a-z0-9_]+(,[a-z0-9_]+)*", text):

@@ -1,0 +1,84 @@
+"""One run in full: who gave the file that it took, what came of it, and what was not taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import html
+
+from kpi import query
+from layouts import components, text, theme
+from layouts.components import Piece
+from layouts.lines import Row
+from layouts.state import ask
+
+COUNTS = (
+    ("read", "đọc"),
+    ("new", "mới"),
+    ("changed", "sửa"),
+    ("same", "giống hoặc cũ hơn số đang có"),
+    ("rejected", "loại"),
+    ("gone", "mất"),
+)
+MOST = 500  # rejections that are looked through
+
+
+def card(source: str, run: str) -> Piece:
+    """The run of an address; nothing where it names none of this source."""
+    if not run.isdecimal() or len(run) > 9:
+        return None
+    found = ask(query.runs, sources=[source], numbers=[int(run)]).to_dict("records")
+    if not found:
+        return None
+    row = found[0]
+    return components.card(
+        f"Lần chạy số {run}" + (": tệp nhập tay" if row["given_by"] else ""),
+        components.facts(_facts(row), class_name="source-facts"),
+        html.P(row["note"], className="under") if row["note"] else None,
+        refused(source, int(run)),
+        id=f"run-{run}",
+    )
+
+
+def _facts(row: Row) -> list[tuple[str, Piece]]:
+    mark = theme.outcome(row["outcome"] or "")
+    shape = components.shape(mark, f"hue-run-{row['outcome'] or 'running'}")
+    by_hand = row["given_by"]
+    return [
+        ("Người đưa", by_hand),
+        ("Tệp" if by_hand else "Nơi đọc", row["address"]),
+        ("Mã băm SHA-256", html.Code(row["response_hash"], className="place")),
+        ("Bắt đầu", text.minute(row["started_at"])),
+        ("Kết quả", html.Span([shape, html.Span(mark.word, className="word")], className="status")),
+        ("Đếm", counts(row)),
+    ]
+
+
+def counts(row: Row) -> str:
+    """đọc 3, mới 2, loại 1."""
+    known = [(word, row.get(name)) for name, word in COUNTS]
+    return ", ".join(f"{word} {text.number(n)}" for word, n in known if text.known(n) and n)
+
+
+def refused(source: str, run: int, *, shown: int = 30) -> Piece:
+    """Why rows of a run were not taken, with where each stands in the file."""
+    found: list[dict[str, Any]] = ask(query.rejections, sources=[source], limit=MOST).to_dict(
+        "records"
+    )
+    mine = [item for item in found if item["run"] == run]
+    if not mine:
+        return None
+    more = f" {text.number(shown)} dòng đầu:" if len(mine) > shown else ""
+    return html.Div(
+        [
+            html.P(f"{text.number(len(mine))} dòng bị loại hoặc nghi ngờ.{more}"),
+            components.table(
+                ["Vị trí trong tệp", "Lý do"],
+                [
+                    (html.Code(item["position"] or text.NONE, className="place"), item["reason"])
+                    for item in mine[:shown]
+                ],
+            ),
+        ],
+        className="refused",
+    )
