@@ -13,8 +13,9 @@ import app as program
 from ioc.model import Counts, Rejection
 from ioc.principal import Principal
 from ioc.settings import Settings
-from kpi import health
+from kpi import acts, health, query
 from layouts import (
+    assessments,
     indicator,
     lines,
     matrix,
@@ -27,6 +28,7 @@ from layouts import (
     slots,
     sources,
     state,
+    upload,
     view,
     wall,
 )
@@ -534,3 +536,71 @@ def test_where_not_all_tiles_fit_those_that_need_a_look_come_first(reader):
 )
 def test_a_run_that_failed_does_not_say_that_nothing_is_new(outcome, told):
     assert sources._counts({"outcome": outcome}) == told
+
+
+# ── what people give and say ───────────────────────────────────────────────────────────────
+
+
+def test_a_figure_by_hand_says_so_on_every_screen_and_leads_to_its_run(reader, tmp_path):
+    world = reader.world
+    world.give(STAFF, declared("staff_with_computer staff_professional", "SYT", "2026-10", 97, 100),
+               tmp_path)  # fmt: skip
+    run = (
+        f"{query.runs(world.store, Principal.local_admin(), sources=['staff']).frame().run[0]:.0f}"
+    )
+    unit = world.store.orgunits.resolve("SYT", at("2026-10-31 08:00").date())
+    for layout, filters in (
+        (register.layout, {}),
+        (indicator.layout, {"key": "I12a"}),
+        (org_unit.layout, {"uid": unit.uid}),
+    ):
+        pieces = reader.see(layout, **filters)
+        (mark, *_) = having(pieces, className="hand-mark")
+        assert "nhập tay" in words([mark])
+        assert mark.href == f"/sources/staff?run={run}"
+    tile = words([reader.tile("T12a")])
+    assert "nhập tay" in tile and "hiện nay" not in tile
+    assert "nhập tay (1 đơn vị)" in reader.read(indicator.layout, key="I12a")
+    shown = reader.read(sources.layout, source="staff", run=run)
+    assert f"Lần chạy số {run}: tệp nhập tay" in shown and "máy tại chỗ" in shown
+    assert "Lần chạy số" not in reader.read(sources.layout, source="staff", run="999999")
+
+
+def test_an_assessment_stands_beside_the_headline_of_a_target_without_a_number(reader):
+    world = reader.world
+    said = {
+        "target": "T12b",
+        "indicator": "I12b",
+        "judged_on": at("2025-12-31 08:00").date(),
+        "verdict": "not_satisfied",
+        "words": "Cấp xã chưa tổ chức tập huấn.",
+        "evidence": "Báo cáo số 12/BC-SNV",
+        "author": "Trần Thị B",
+    }
+    acts.assess(world.store, Principal.local_admin(), now=world.now, **said)
+    world.forward(minutes=1)
+    for text in (
+        reader.read(register.layout),
+        reader.read(indicator.layout, key="I12b"),
+        words([reader.tile("T12b", page="2")]),
+    ):
+        for part in ("Định tính", "Chưa đạt", "Cấp xã chưa tổ chức tập huấn.", "Trần Thị B"):
+            assert part in text
+    tile = reader.tile("T12b", page="2")
+    assert not classes(tile) & {"on-missed", "on-at_risk"}, "words never colour a tile"
+    assert "Báo cáo số 12/BC-SNV" in reader.read(indicator.layout, key="I12b")
+    assert "Đánh giá" not in reader.read(indicator.layout, key="I02b")
+
+
+def test_where_people_may_not_write_there_is_no_form_and_its_callback_refuses(reader, tmp_path):
+    settings = Settings(data=tmp_path, database_url=reader.world.store.url, auth="accounts")
+    with reader.request():
+        state.desk().settings, kept = settings, state.desk().settings
+        page = list(walk(indicator.layout(key="I12b")))
+        said = assessments.save(1, {"key": "I12b"}, "satisfied", "1/1/2026", "x" * 20, "abc", "abc")
+        upload_page = words(upload.layout(source="staff").children)
+        state.desk().settings = kept
+    assert not having(page, id="assess-save") and "chỉ ghi được" in said[0]
+    assert "IOC_AUTH=open" in upload_page and "Chọn tệp" not in upload_page
+    with reader.request():
+        assert having(list(walk(indicator.layout(key="I12b"))), id="assess-save")
