@@ -3,11 +3,13 @@
 Headline, description, instruction, contact and the names of sender and area are not even looked at.
 """
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
 from ioc.errors import Broken
 
@@ -16,12 +18,22 @@ ALERT = f"{{{SPACE}}}alert"
 _HEAD = ("identifier", "sent", "status", "msgType", "scope")
 _INFO = ("category", "responseType", "urgency", "severity", "certainty")
 _TIMES = ("effective", "onset", "expires")
+_UNREAL = {"Exercise", "System", "Test", "Draft"}
+_TALK = {"Ack", "Error"}
+_SAYS = re.compile(rb"\xef\xbb\xbf|\xfe\xff|\xff\xfe|\s*<\?xml[^>]*\sencoding\s*=")
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
 
-def parse_xml(body: bytes) -> Element:
-    """The root of an XML document without DTD, entities or network; Broken where it is none."""
+def parse_xml(body: bytes, content_type: str = "") -> Element:
+    """The root of an XML document without DTD, entities or network; Broken where it is none.
+
+    Its own mark or declaration says in which encoding it is; else the content type, else UTF-8.
+    """
+    charset = None if _SAYS.match(body) else _CHARSET.search(content_type)
     try:
-        return fromstring(body, forbid_dtd=True)
+        parser = DefusedXMLParser(encoding=charset and charset[1], forbid_dtd=True)
+        parser.feed(body)
+        return parser.close()
     except DefusedXmlException:
         raise Broken("XML có khai báo kiểu tài liệu (DTD) hoặc thực thể: không nhận") from None
     except (ParseError, ValueError, LookupError, RecursionError) as error:
@@ -50,6 +62,11 @@ def alert_of(root: Element) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value not in (None, {})}
 
 
+def is_real(alert: dict[str, Any]) -> bool:
+    """Whether an alert tells of something that happened: no exercise, test, draft or receipt."""
+    return alert.get("status") not in _UNREAL and alert.get("msgType") not in _TALK
+
+
 def _said(parent: Element, name: str) -> str | None:
     text = parent.findtext(f"{{{SPACE}}}{name}")
     return text.strip() or None if text else None
@@ -64,9 +81,19 @@ def _named(parent: Element, name: str) -> dict[str, str]:
 
 
 def _first(references: str | None) -> str | None:
-    """The identifier in the first of ``sender,identifier,sent``."""
-    parts = references.split()[0].split(",") if references else []
-    return parts[1] if len(parts) == 3 else None
+    """The identifier of the earliest ``sender,identifier,sent``, in whatever order they stand."""
+    told = [one.split(",") for one in (references or "").split()]
+    earlier = [(_sent(one[2]), one[1]) for one in told if len(one) == 3 and one[1]]
+    return min(earlier, key=lambda pair: pair[0])[1] if earlier else None
+
+
+def _sent(text: str) -> datetime:
+    """When a message was sent; one that does not say so is taken for the latest."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _middle(area: Element) -> dict[str, str]:

@@ -5,172 +5,167 @@ has changed (ETag, Last-Modified), and pages (``rel=next``) are followed back to
 was read is one batch, oldest first, so that the past is rebuilt in the order of changes.
 """
 
-import calendar
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from io import BytesIO
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
-from xml.etree.ElementTree import Element
 
-import feedparser
-
-from connectors.cap import ALERT, alert_of, parse_xml
+from connectors.cap import ALERT, alert_of, is_real, parse_xml
+from connectors.entries import CAP_TYPE, Entry, Page, read_feed
 from connectors.io import IO, Reply
-from ioc.errors import Broken
+from connectors.values import Bad, instant, zone_of
+from ioc.errors import Broken, NeedsCredentials
 from ioc.model import Batch
 from ioc.source import Source
 
-OPTIONS = {"path", "params", "max_pages", "max_rows"}
+OPTIONS = {"path", "params", "max_pages", "max_rows", "alerts"}
 ACCEPT = "application/atom+xml, application/rss+xml, application/xml, text/xml"
 MAX_PAGES, MAX_ROWS = 2_000, 100_000
-CAP_TYPE = "application/cap+xml"
-_ATOM = "{http://www.w3.org/2005/Atom}"
+ALL_REFUSED = 3  # so many alerts, and not one of them readable, is a change of form
 _FORMAT = 1
 _AHEAD = timedelta(days=1)
 
-Entry = dict[str, Any]
+Row = dict[str, Any]
+Told = tuple[Entry, Reply, bool]  # an entry, the page it stands in, whether it is new
+Time = Callable[[Row], datetime | None]
 
 
 def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     """Entries updated since the watermark, less ``lag``; those without a time always.
 
-    Rows: ``id, published, updated`` (ISO), ``categories`` (scheme -> term) and, of an alert,
-    ``cap`` as ``connectors.cap`` says it. Titles, texts, links and persons are left where they are.
+    Rows: ``id, published, updated``, ``categories`` (scheme -> term) and, of an alert, ``cap`` as
+    ``connectors.cap`` says it. Titles, texts and persons are left where they are, and no link is
+    followed but that to an alert. An alert that cannot be read is refused and stops no other.
 
     Raises:
         Broken: no feed, a page that repeats, XML with a DTD, a watermark that cannot be.
     """
-    state = _remembered(since, io.now())
+    state, time = _remembered(since, io.now()), _reader(source)
     seen = datetime.fromisoformat(state["seen"]) if state.get("seen") else None
     first = _ask(source, io, io.url + source.options.get("path", ""), state)
-    if first.status == 304:
+    if first.status == 304 and (state.get("etag") or state.get("modified")):
         return
-    rows = _walk(source, io, first, seen - source.lag if seen else None)
-    newest = max(filter(None, (seen, *map(_newest(io.now()), rows))), default=None)
+    after = seen - source.lag if seen else None
+    entries = _walk(source, io, first, lambda row: after is None or (time(row) or after) >= after)
+    rows, refused = _rows(source, io, entries[::-1])
+    latest = io.now() + timedelta(minutes=5)  # one ahead of our clock moves no watermark
+    times = (at for entry, _, _ in entries if (at := time(entry.row)) and at <= latest)
+    newest = max(filter(None, (seen, *times)), default=None)
     said = {"etag": first.headers.get("etag"), "modified": first.headers.get("last-modified")}
-    cursor = {"v": _FORMAT, "seen": newest and newest.isoformat(), **said}
-    yield Batch(rows[::-1], json.dumps(cursor), origin=first.origin)
+    cursor = json.dumps({"v": _FORMAT, "seen": newest and newest.isoformat(), **said})
+    yield Batch(rows, cursor, origin=first.origin)
+    for origin, reason in refused.items():
+        yield Batch([], cursor, origin=origin, refused=reason)
 
 
 def probe(source: Source, io: IO) -> Iterator[Batch]:
     """The first page: enough to see what the feed says."""
     reply = _ask(source, io, io.url + source.options.get("path", ""), {})
-    yield Batch(list(_entries(io, reply, None)[0]), origin=reply.origin)
+    entries = [(entry, reply, True) for entry in _read(reply).entries]
+    yield Batch(_rows(source, io, entries)[0], origin=reply.origin)
 
 
 def faults(source: Source) -> Iterator[tuple[str, str]]:
     """What does not fit: (entry, Vietnamese reason)."""
     if "kind" in source.paging.model_fields_set:
         yield "paging", "loại feed tự theo liên kết trang sau"
-
-
-def _walk(source: Source, io: IO, reply: Reply, after: datetime | None) -> list[Entry]:
-    rows: list[Entry] = []
-    asked = {reply.url}
-    for _ in range(int(source.options.get("max_pages", MAX_PAGES))):
-        found, following = _entries(io, reply, after)
-        rows += found
-        if len(rows) > int(source.options.get("max_rows", MAX_ROWS)):
-            raise Broken(f"nguồn tin có hơn {MAX_ROWS} mục, vượt giới hạn")
-        if following is None:
-            return rows
-        address = io.join(reply.url, following)
-        if address in asked:
-            raise Broken("nguồn tin dẫn lại trang đã đọc: phân trang không kết thúc")
-        asked.add(address)
-        reply = _ask(source, io, address, {})
-    raise Broken("quá nhiều trang: phân trang không kết thúc")
+    if type(source.options.get("alerts", False)) is not bool:
+        yield "options", "alerts là true hoặc false: liên kết của mỗi mục là một cảnh báo CAP"
 
 
 def _ask(source: Source, io: IO, address: str, state: dict[str, Any]) -> Reply:
     told = {"If-None-Match": state.get("etag"), "If-Modified-Since": state.get("modified")}
     headers = {name: value for name, value in told.items() if value}
-    return io.fetch(
-        address, source.options.get("params"), accept=ACCEPT, headers=headers, taken=(304,)
-    )
+    params = source.options.get("params")
+    return io.fetch(address, params, accept=ACCEPT, headers=headers, taken=(304,))
 
 
-def _entries(io: IO, reply: Reply, after: datetime | None) -> tuple[list[Entry], str | None]:
-    """The rows of a page that are newer, and the link to the next page where there may be more."""
-    root = parse_xml(reply.body)
-    read = feedparser.parse(
-        BytesIO(reply.body),
-        response_headers={"content-type": reply.headers.get("content-type", "")},
-        sanitize_html=False,
-        resolve_relative_uris=False,
-    )
-    if not read.get("version"):
-        raise Broken("phản hồi không phải nguồn tin RSS hay Atom")
-    alerts = _alerts(root)
-    told = [_row(entry) for entry in read.entries]
-    new = [after is None or (at := _instant(row["updated"])) is None or at >= after for row in told]
-    rows = []
-    for entry, row, is_new in zip(read.entries, told, new, strict=True):
-        if is_new:
-            rows.append(_with_alert(io, reply, entry, row, alerts))
-    links = (link["href"] for link in read.feed.get("links", []) if link.get("rel") == "next")
-    return rows, next(links, None) if all(new) and told else None
+def _read(reply: Reply) -> Page:
+    return read_feed(reply.body, reply.headers.get("content-type", ""))
 
 
-def _row(entry: Any) -> Entry:
-    tags = {tag.get("scheme") or "": tag.get("term") for tag in entry.get("tags", [])}
-    published = _time(entry, "published")
-    return {
-        "id": entry.get("id") or None,
-        "published": published,
-        "updated": _time(entry, "updated") or published,
-        "categories": {scheme.rpartition(":")[2]: term for scheme, term in tags.items() if term},
-    }
+def _walk(source: Source, io: IO, reply: Reply, is_new: Callable[[Row], bool]) -> list[Told]:
+    """The entries of all pages, as they stand there, up to the page that has an old one."""
+    found: list[Told] = []
+    asked = {reply.url}
+    most = int(source.options.get("max_rows", MAX_ROWS))
+    for _ in range(int(source.options.get("max_pages", MAX_PAGES))):
+        page = _read(reply)
+        told = [(entry, reply, is_new(entry.row)) for entry in page.entries]
+        found += told
+        if len(found) > most:
+            raise Broken(f"nguồn tin có hơn {most} mục, vượt giới hạn")
+        if page.next is None or not told or not all(new for *_, new in told):
+            return found
+        address = io.join(reply.url, io.link(reply.url, page.next))
+        if address in asked:
+            raise Broken("nguồn tin dẫn lại trang đã đọc: phân trang không kết thúc")
+        asked.add(address)
+        reply = io.fetch(address, accept=ACCEPT)
+    raise Broken("quá nhiều trang: phân trang không kết thúc")
 
 
-def _time(entry: Any, name: str) -> str | None:
-    """An instant as the entry wrote it where that is ISO, else what the library makes of it."""
-    if (text := dict.get(entry, name)) and _instant(text):
-        return str(text)
-    parsed = dict.get(entry, f"{name}_parsed")
-    return datetime.fromtimestamp(calendar.timegm(parsed), UTC).isoformat() if parsed else None
+def _rows(source: Source, io: IO, entries: list[Told]) -> tuple[list[Row], dict[str, str]]:
+    """The rows that are new, and alerts that could not be read: where each stood -> why."""
+    told: list[tuple[Row, bool]] = []
+    refused: dict[str, str] = {}
+    unreal = 0
+    for entry, reply, new in entries:
+        row = entry.row
+        if entry.alert is not None or new:
+            try:
+                row = _with_alert(source, io, reply, entry)
+            except NeedsCredentials:
+                raise
+            except Broken as error:
+                refused[str(row["id"])] = str(error)
+                continue
+        if "cap" in row and not is_real(row["cap"]):
+            unreal += new
+        else:
+            told.append((row, new))
+    if unreal:
+        io.note(f"bỏ qua {unreal} cảnh báo diễn tập, thử nghiệm hoặc chỉ để trả lời")
+    if len(refused) >= ALL_REFUSED and not any("cap" in row for row, _ in told):
+        raise Broken(f"không đọc được cảnh báo nào, như: {next(iter(refused.values()))}")
+    _join([row["cap"] for row, _ in told if "cap" in row])
+    return [row for row, new in told if new], refused
 
 
-def _alerts(root: Element) -> dict[str, Element]:
-    """Alerts that stand in their entries, by the entry's id."""
-    found = {}
-    for entry in root.iter(f"{_ATOM}entry"):
-        alert = next(entry.iter(ALERT), None)
-        if alert is not None:
-            found[(entry.findtext(f"{_ATOM}id") or "").strip()] = alert
-    return found
-
-
-def _with_alert(io: IO, reply: Reply, entry: Any, row: Entry, alerts: dict[str, Element]) -> Entry:
-    alert = alerts.get(row["id"] or "")
+def _with_alert(source: Source, io: IO, reply: Reply, entry: Entry) -> Row:
+    link = entry.alert_link or (entry.link if source.options.get("alerts") else None)
+    alert = entry.alert
     if alert is None:
-        links = (link for link in entry.get("links", []) if link.get("type") == CAP_TYPE)
-        if (link := next(links, None)) is None:
-            return row
-        accept = f"{CAP_TYPE}, application/xml, text/xml"
-        alert = parse_xml(io.bytes(io.join(reply.url, link["href"]), accept=accept))
+        if link is None:
+            return entry.row
+        found = io.fetch(io.join(reply.url, link), accept=f"{CAP_TYPE}, application/xml, text/xml")
+        alert = parse_xml(found.body, found.headers.get("content-type", ""))
     if alert.tag != ALERT:
         raise Broken("tài liệu cảnh báo không phải CAP 1.2")
-    return row | {"cap": alert_of(alert)}
+    return entry.row | {"cap": alert_of(alert)}
 
 
-def _newest(now: datetime) -> Any:
-    """Reads the time of a row; one ahead of our clock moves no watermark."""
+def _join(alerts: list[Row]) -> None:
+    """Give every message of an incident the identifier of the first, through those between."""
+    before = {alert.get("identifier"): alert.get("first") for alert in alerts}
+    for alert in alerts:
+        passed = set()
+        while (name := alert.get("first")) not in passed and before.get(name, name) != name:
+            passed.add(name)
+            alert["first"] = before[name]
 
-    def read(row: Entry) -> datetime | None:
-        at = _instant(row["updated"])
-        return at if at and at <= now + timedelta(minutes=5) else None
 
-    return read
+def _reader(source: Source) -> Time:
+    """When an entry was updated, in the declared form and zone; None where nobody can say."""
+    read = instant(source.formats.get("instant"), zone_of(source.formats.get("zone")))
 
+    def time(row: Row) -> datetime | None:
+        try:
+            return read(row["updated"])
+        except Bad:
+            return None
 
-def _instant(text: str | None) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found and found.tzinfo else None
+    return time
 
 
 def _remembered(since: str | None, now: datetime) -> dict[str, Any]:
