@@ -44,9 +44,9 @@ def parse_xml(body: bytes, content_type: str = "") -> Element:
 def alert_of(root: Element) -> dict[str, Any]:
     """The coded words of an alert, flat; what it does not say is absent.
 
-    ``first`` is the identifier of the message with which its incident began, ``codes`` its event
-    codes, ``parameters`` and ``geocodes`` what it names so; ``lat`` and ``lon`` the middle of its
-    first circle or polygon.
+    ``first`` is the identifier of the message with which its incident began and ``first_sent`` its
+    time, ``codes`` its event codes, ``parameters`` and ``geocodes`` what it names so; ``lat`` and
+    ``lon`` the middle of its first circle or polygon.
     """
     found: dict[str, Any] = {name: _said(root, name) for name in _HEAD}
     info = root.find(f"{{{SPACE}}}info")
@@ -58,7 +58,8 @@ def alert_of(root: Element) -> dict[str, Any]:
         if area is not None:
             found["geocodes"] = _named(area, "geocode")
             found |= _middle(area)
-    found["first"] = _first(_said(root, "references")) or found["identifier"]
+    first = _first(_said(root, "references")) or (found["identifier"], found["sent"])
+    found["first"], found["first_sent"] = first
     return {name: value for name, value in found.items() if value not in (None, {})}
 
 
@@ -80,11 +81,11 @@ def _named(parent: Element, name: str) -> dict[str, str]:
     return {key: value for key, value in pairs if key and value}
 
 
-def _first(references: str | None) -> str | None:
-    """The identifier of the earliest ``sender,identifier,sent``, in whatever order they stand."""
+def _first(references: str | None) -> tuple[str, str] | None:
+    """Name and time of the earliest ``sender,identifier,sent``, in whatever order they stand."""
     told = [one.split(",") for one in (references or "").split()]
-    earlier = [(_sent(one[2]), one[1]) for one in told if len(one) == 3 and one[1]]
-    return min(earlier, key=lambda pair: pair[0])[1] if earlier else None
+    earlier = [(one[1], one[2]) for one in told if len(one) == 3 and one[1]]
+    return min(earlier, key=lambda pair: _sent(pair[1])) if earlier else None
 
 
 def _sent(text: str) -> datetime:

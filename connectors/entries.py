@@ -57,7 +57,7 @@ def read_feed(body: bytes, content_type: str) -> Page:
     if len(told.entries) != len(found):
         raise Broken(f"nguồn tin có {len(found)} mục, chỉ đọc được {len(told.entries)}")
     entries = [_entry(one, alert) for one, alert in zip(told.entries, alerts, strict=True)]
-    links = (link["href"] for link in told.feed.get("links", []) if link.get("rel") == "next")
+    links = (one.get("href") for one in told.feed.get("links", []) if one.get("rel") == "next")
     return Page(entries, next(links, None))
 
 
@@ -81,16 +81,17 @@ def _parsed(root: Element, entries: list[Element]) -> Any:
         _keep(parent, {"channel", "link", *_ENTRY})
     for one in entries:
         _keep(one, _READ)
-    try:
-        left = tostring(root, encoding="utf-8")
-    except (RecursionError, ValueError):
-        raise Broken("XML lồng nhau quá sâu hoặc sai") from None
+    left = tostring(root, encoding="utf-8")
     headers = {"content-type": "application/xml; charset=utf-8"}
     return feedparser.parse(BytesIO(left), response_headers=headers)
 
 
 def _keep(parent: Element, names: set[str]) -> None:
+    """Leave only children of these names; what is read of an entry has no children itself."""
     parent[:] = [one for one in parent if _name(one) in names]
+    for one in parent:
+        if _name(one) not in {"channel", *_ENTRY}:
+            one[:] = []
 
 
 def _entry(entry: Any, alert: Element | None) -> Entry:

@@ -18,7 +18,7 @@ from connectors.io import IO
 from connectors.kinds import taxii
 from connectors.poller import poll
 from ioc.config import Lined
-from ioc.errors import Broken, NeedsCredentials
+from ioc.errors import Broken, NeedsCredentials, Transient
 from ioc.model import Batch
 from ioc.source import Source
 from kpi import health
@@ -118,10 +118,10 @@ def contents(port: int) -> dict[str, Any]:
 class Server:
     """A TAXII server that nobody here wrote."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any] = CONFIG) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        (folder / "config.json").write_text(json.dumps(CONFIG))
+        (folder / "config.json").write_text(json.dumps(config))
         (folder / "data.json").write_text(json.dumps(contents(port)))
         self._log = (folder / "log").open("wb")
         command = [sys.executable, "-c", PROGRAM, str(port)]
@@ -147,6 +147,15 @@ class Server:
         answer = self.client.post(where, json={"objects": list(objects)}, headers=kind)
         assert answer.status_code == 202, answer.text
         assert answer.json()["failure_count"] == 0, answer.text
+
+    def forget(self) -> None:
+        """Wait until a next page that is given now is no longer known."""
+        where = f"/atttt/collections/{COLLECTION}/objects/?limit=1"
+        follows = self.client.get(where).json()["next"]
+        end = time.monotonic() + 60
+        while self.client.get(f"{where}&next={follows}").status_code == 200:
+            assert time.monotonic() < end
+            time.sleep(1)
 
     def end(self) -> None:
         self.process.terminate()
@@ -182,6 +191,27 @@ def test_a_page_in_the_middle_may_be_resumed_from_and_late_objects_are_found(med
     last = rest[-1].cursor
     medallion.add(counts(40))
     assert counts(40)["id"] in ids(walk(source, last))
+
+
+def test_a_next_page_that_the_server_has_forgotten_is_asked_for_anew_at_the_next_poll(
+    tmp_path_factory,
+):
+    told = [counts(number) for number in range(25)]
+    backend = CONFIG["backend"] | {"session_timeout": 1, "check_interval": 1}
+    server = Server(tmp_path_factory.mktemp("medallion"), CONFIG | {"backend": backend})
+    try:
+        server.add(*told)
+        source = centre(server.url, options=options(api_root="/atttt/"))
+        with IO(source, now=lambda: NOW, env={"IOC_TAXII_WORD": SECRET}) as io:
+            pages = taxii.poll(source, None, io)
+            first = next(pages)
+            server.forget()  # what is newer than the page that is to come next
+            with pytest.raises(Transient, match="không còn giữ"):
+                next(pages)
+        rest = walk(source, first.cursor)
+        assert set(ids([first])) | set(ids(rest)) == {one["id"] for one in told}
+    finally:
+        server.end()
 
 
 def test_polled_again_nothing_changes_and_a_revised_count_replaces_the_old_one(

@@ -8,7 +8,7 @@ was read is one batch, oldest first, so that the past is rebuilt in the order of
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.cap import ALERT, alert_of, is_real, parse_xml
 from connectors.entries import CAP_TYPE, Entry, Page, read_feed
@@ -26,8 +26,15 @@ _FORMAT = 1
 _AHEAD = timedelta(days=1)
 
 Row = dict[str, Any]
-Told = tuple[Entry, Reply, bool]  # an entry, the page it stands in, whether it is new
 Time = Callable[[Row], datetime | None]
+
+
+class Told(NamedTuple):
+    """An entry, the page that it stands in, and whether it is new to us."""
+
+    entry: Entry
+    reply: Reply
+    new: bool
 
 
 def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
@@ -49,7 +56,7 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     entries = _walk(source, io, first, lambda row: after is None or (time(row) or after) >= after)
     rows, refused = _rows(source, io, entries[::-1])
     latest = io.now() + timedelta(minutes=5)  # one ahead of our clock moves no watermark
-    times = (at for entry, _, _ in entries if (at := time(entry.row)) and at <= latest)
+    times = (at for one in entries if (at := time(one.entry.row)) and at <= latest)
     newest = max(filter(None, (seen, *times)), default=None)
     said = {"etag": first.headers.get("etag"), "modified": first.headers.get("last-modified")}
     cursor = json.dumps({"v": _FORMAT, "seen": newest and newest.isoformat(), **said})
@@ -61,7 +68,7 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
 def probe(source: Source, io: IO) -> Iterator[Batch]:
     """The first page: enough to see what the feed says."""
     reply = _ask(source, io, io.url + source.options.get("path", ""), {})
-    entries = [(entry, reply, True) for entry in _read(reply).entries]
+    entries = [Told(entry, reply, True) for entry in _read(reply).entries]
     yield Batch(_rows(source, io, entries)[0], origin=reply.origin)
 
 
@@ -91,11 +98,11 @@ def _walk(source: Source, io: IO, reply: Reply, is_new: Callable[[Row], bool]) -
     most = int(source.options.get("max_rows", MAX_ROWS))
     for _ in range(int(source.options.get("max_pages", MAX_PAGES))):
         page = _read(reply)
-        told = [(entry, reply, is_new(entry.row)) for entry in page.entries]
+        told = [Told(entry, reply, is_new(entry.row)) for entry in page.entries]
         found += told
         if len(found) > most:
             raise Broken(f"nguồn tin có hơn {most} mục, vượt giới hạn")
-        if page.next is None or not told or not all(new for *_, new in told):
+        if page.next is None or not told or not all(one.new for one in told):
             return found
         address = io.join(reply.url, io.link(reply.url, page.next))
         if address in asked:
@@ -110,33 +117,34 @@ def _rows(source: Source, io: IO, entries: list[Told]) -> tuple[list[Row], dict[
     told: list[tuple[Row, bool]] = []
     refused: dict[str, str] = {}
     unreal = 0
-    for entry, reply, new in entries:
-        row = entry.row
-        if entry.alert is not None or new:
-            try:
-                row = _with_alert(source, io, reply, entry)
-            except NeedsCredentials:
-                raise
-            except Broken as error:
-                refused[str(row["id"])] = str(error)
-                continue
+    for one in entries:
+        try:
+            row = _with_alert(source, io, one)
+        except NeedsCredentials:
+            raise
+        except Broken as error:
+            refused[str(one.entry.row["id"])] = str(error)
+            continue
         if "cap" in row and not is_real(row["cap"]):
-            unreal += new
+            unreal += one.new
         else:
-            told.append((row, new))
+            told.append((row, one.new))
     if unreal:
         io.note(f"bỏ qua {unreal} cảnh báo diễn tập, thử nghiệm hoặc chỉ để trả lời")
-    if len(refused) >= ALL_REFUSED and not any("cap" in row for row, _ in told):
+    alerts = [row["cap"] for row, _ in told if "cap" in row]
+    if len(refused) >= ALL_REFUSED and not alerts:
         raise Broken(f"không đọc được cảnh báo nào, như: {next(iter(refused.values()))}")
-    _join([row["cap"] for row, _ in told if "cap" in row])
+    _join(alerts)
     return [row for row, new in told if new], refused
 
 
-def _with_alert(source: Source, io: IO, reply: Reply, entry: Entry) -> Row:
+def _with_alert(source: Source, io: IO, told: Told) -> Row:
+    """The row with its alert: where that stands behind a link, only of an entry that is new."""
+    entry, reply, new = told
     link = entry.alert_link or (entry.link if source.options.get("alerts") else None)
     alert = entry.alert
     if alert is None:
-        if link is None:
+        if link is None or not new:
             return entry.row
         found = io.fetch(io.join(reply.url, link), accept=f"{CAP_TYPE}, application/xml, text/xml")
         alert = parse_xml(found.body, found.headers.get("content-type", ""))
@@ -146,13 +154,13 @@ def _with_alert(source: Source, io: IO, reply: Reply, entry: Entry) -> Row:
 
 
 def _join(alerts: list[Row]) -> None:
-    """Give every message of an incident the identifier of the first, through those between."""
-    before = {alert.get("identifier"): alert.get("first") for alert in alerts}
+    """Give every message of an incident the name and time of the first, through those between."""
+    by_name = {alert.get("identifier"): alert for alert in alerts}
     for alert in alerts:
-        passed = set()
-        while (name := alert.get("first")) not in passed and before.get(name, name) != name:
+        passed = {alert.get("identifier")}
+        while (name := alert.get("first")) not in passed and (before := by_name.get(name)):
             passed.add(name)
-            alert["first"] = before[name]
+            alert["first"], alert["first_sent"] = before.get("first"), before.get("first_sent")
 
 
 def _reader(source: Source) -> Time:

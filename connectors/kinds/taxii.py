@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.io import IO, Reply
 from connectors.wire import parse_json
-from ioc.errors import Broken
+from ioc.errors import Broken, Transient
 from ioc.model import Batch
 from ioc.source import Source
 
@@ -19,6 +19,7 @@ OPTIONS = {"api_root", "collection", "type", "limit", "max_pages"}
 ACCEPT = "application/taxii+json;version=2.1"
 DISCOVERY = "/taxii2/"
 LAST = "x-taxii-date-added-last"
+FORGOTTEN = (400, 404, 410)  # servers keep a next page for seconds
 MAX_PAGES = 10_000
 _ONE = timedelta(microseconds=1)
 _AHEAD = timedelta(days=1)
@@ -29,6 +30,7 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
 
     Raises:
         Broken: not a TAXII 2.1 server, a root on another host, no end of pages, a bad watermark.
+        Transient: the server has forgotten which page was next.
     """
     seen = _remembered(since, io.now())
     address = f"{_root(source, io)}collections/{source.options['collection']}/objects/"
@@ -87,7 +89,10 @@ def _root(source: Source, io: IO) -> str:
 
 
 def _ask(io: IO, address: str, params: dict[str, Any]) -> Reply:
-    reply = io.fetch(address, params, accept=ACCEPT, taken=(406, 415))
+    forgotten = FORGOTTEN if params.get("next") else ()
+    reply = io.fetch(address, params, accept=ACCEPT, taken=(406, 415, *forgotten))
+    if reply.status in forgotten:  # what is stored stays; the next poll goes on behind it
+        raise Transient(f"máy chủ TAXII không còn giữ trang tiếp theo ({reply.status})")
     if reply.status != 200:
         raise Broken(f"máy chủ không nói TAXII 2.1 ({reply.status})")
     return reply

@@ -1,7 +1,8 @@
 """The public-order desk of the sample: incidents as CAP 1.2 alerts in a paged Atom feed.
 
 Each incident is an entry whose alert is updated when the incident is over. It is due within a day
-(``expires``). The alerts carry what such alerts carry: a headline, a description, a contact.
+(``expires``). Each quarter an exercise is told in the same way, with a status that says so. The
+alerts carry what such alerts carry: a headline, a description, a contact.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,6 +24,7 @@ KINDS = (("gay-roi", 34), ("trom-cap", 27), ("lan-chiem-le-duong", 18), ("chay-n
          ("tu-tap-dua-xe", 14))  # fmt: skip
 SEVERITIES = (("Minor", 52), ("Moderate", 33), ("Severe", 12), ("Extreme", 3))
 DUE = timedelta(hours=24)
+EXERCISE = "DIEN-TAP"
 
 
 class Incident(NamedTuple):
@@ -59,9 +61,28 @@ class Desk:
     def told(self) -> list[Told]:
         """The entries of the feed, newest change first."""
         now = self._now()
-        told = [(one.over if one.over <= now else one.sent, one) for one in self.incidents()]
+        cases = self.incidents() + [one for one in self._exercises() if one.sent <= now]
+        told = [(one.over if one.over <= now else one.sent, one) for one in cases]
         told.sort(key=lambda pair: (pair[0], pair[1].key), reverse=True)
         return [(at, entry(one, over=one.over <= now)) for at, one in told]
+
+    def _exercises(self) -> list[Incident]:
+        """The exercises of every quarter until this one, each in one commune."""
+        today = self._now().astimezone(LOCAL).date()
+        days = (date(y, m, 8) for y in range(BEGAN.year, today.year + 1) for m in (2, 5, 8, 11))
+        return [self._exercise(day) for day in days if day <= today]
+
+    def _exercise(self, day: date) -> Incident:
+        rng = Random(f"exercise:{self._province.seed}:{day}")
+        communes = self._province.open_on("commune", day)
+        begin = datetime.combine(day, time(8), LOCAL).astimezone(UTC)
+        drill = self._incident(rng, begin, communes, [1.0] * len(communes), 0)
+        return drill._replace(
+            key=f"{EXERCISE}-{day:%Y%m}",
+            kind="chay-no",
+            sent=begin,
+            over=begin + timedelta(hours=3),
+        )
 
     def _drawn(self, day: date) -> list[Incident]:
         rng = Random(f"order:{self._province.seed}:{day}")
@@ -101,7 +122,8 @@ def entry(one: Incident, *, over: bool) -> str:
         f"<author><name>MAU. Trần Văn Trực</name></author><published>{stamp(one.sent)}</published>"
         f"<updated>{changed}</updated><content type='application/cap+xml'><alert xmlns='{CAP}'>"
         f"<identifier>{one.key}{'-KT' if over else ''}</identifier><sender>ttcc</sender>"
-        f"<sent>{changed}</sent><status>Actual</status>"
+        f"<sent>{changed}</sent>"
+        f"<status>{'Exercise' if one.key.startswith(EXERCISE) else 'Actual'}</status>"
         f"<msgType>{'Update' if over else 'Alert'}</msgType>"
         f"<scope>Restricted</scope>{first}<info><category>Security</category>"
         f"<event>{escape(one.kind)}</event><urgency>Immediate</urgency>"
