@@ -54,15 +54,18 @@ def by_month(items: Iterable[Item], counters: set[str], hasher: Hasher) -> Itera
 
 
 def _months(counters: Iterable[Reading]) -> Iterator[Result]:
-    """Each org unit, element and calendar year by itself; of two for a month the later wins."""
+    """Each org unit, element and calendar year by itself; of two for a month the later wins.
+
+    A code that passes to another unit within a year passes to another counter.
+    """
     years: dict[tuple[str, str, int], dict[int, Reading]] = defaultdict(dict)
     for said in counters:
         first = said.period.start
-        months = years[said.element, said.org_unit, first.year]
+        months = years[said.element, _unit(said), first.year]
         if first.month not in months or not _is_older(said, months[first.month]):
             months[first.month] = said
-    for (_, org_unit, _), months in years.items():
-        yield from _differences(months, _first_month(org_unit, months))
+    for (_, org_unit, year), months in years.items():
+        yield from _differences(months, _first_month(org_unit, year, months))
 
 
 def _differences(months: dict[int, Reading], first: int) -> Iterator[Result]:
@@ -81,14 +84,21 @@ def _differences(months: dict[int, Reading], first: int) -> Iterator[Result]:
         reached, last, changed = said.value, month, said.changed_at
 
 
-def _first_month(org_unit: str, months: dict[int, Reading]) -> int:
-    """January, or the month in which the unit opened."""
-    end = months[min(months)].period.end
+def _unit(said: Reading) -> str:
+    """The uid behind a code at that time; the code itself where there is none."""
     try:
-        opened = OrgUnits.load()[OrgUnits.load().resolve(org_unit, end).uid].opened
+        return OrgUnits.load().resolve(said.org_unit, said.period.end).uid
     except UnknownOrgUnit:
-        return 1  # the store refuses it, and says why
-    return opened.month if opened is not None and opened.year == end.year else 1
+        return said.org_unit  # the store refuses it, and says why
+
+
+def _first_month(org_unit: str, year: int, months: dict[int, Reading]) -> int:
+    """January, or the month in which the unit opened."""
+    units = OrgUnits.load()
+    if org_unit not in units:
+        return min(months)
+    opened = units[org_unit].opened
+    return opened.month if opened is not None and opened.year == year else 1
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import jmespath
 from jmespath.exceptions import JMESPathError
 
 from connectors import cumulative
@@ -64,7 +65,7 @@ class Mapper:
         ]
         columns = [*self._fields.values(), *self._readings.values()]
         paths = [*(field.path for field in columns), *source.keys]
-        self._known = set(paths) if flat else {_top(path) for path in paths}
+        self._known = set(paths) if flat else set().union(*map(_named, paths))
         self._known.update(source.options.get("ignore", ()))
         self._shape: Any = None
         self._counters = cumulative.elements(source)
@@ -290,8 +291,14 @@ def _reader(source: Source, name: str, options: dict[str, Any]) -> Read:
     return coded(options.get("values"))
 
 
-def _top(path: str) -> str:
+def _named(path: str) -> set[str]:
+    """The fields that an expression names, wherever in a row they stand."""
     if PLAIN.fullmatch(path):
-        return path
-    found = re.match(r'\s*"?([^.\[\]|"\s]+)', path)
-    return found[1] if found else path
+        return {path}
+    found, nodes = set(), [jmespath.compile(path).parsed]
+    while nodes:
+        node = nodes.pop()
+        if node["type"] == "field":
+            found.add(node["value"])
+        nodes += [child for child in node["children"] if isinstance(child, dict)]
+    return found

@@ -144,6 +144,27 @@ def test_a_correction_backwards_changes_its_month_and_the_one_after(
         assert list(kept.scalars()) == [10, 15, 35]
 
 
+def test_a_code_that_passes_to_another_unit_within_a_year_passes_to_another_counter() -> None:
+    """STP ends with June 2025; the new one bears its code and counts from zero."""
+    rows = [row(f"2025-{month:02d}", 10 * month) for month in range(1, 7)]
+    rows += [row(f"2025-{month:02d}", 4 * (month - 6)) for month in range(7, 10)]
+    found = mapped(*rows)
+    assert not reasons(found)
+    assert list(months(found).values()) == [10.0] * 6 + [4.0] * 3
+
+
+def test_a_counter_of_a_unit_that_nobody_knows_is_left_to_the_store_to_refuse() -> None:
+    found = mapped(row("2025-03", 5, unit="99999"))
+    assert months(found) == {"99999 2025-03": 5.0}
+
+
+def test_counters_may_be_asked_for_by_change_where_whole_years_come(tmp_path: Path) -> None:
+    path = tmp_path / "sources.yaml"
+    since = "options: {since_param: x, since_field: b, whole_years: true}"
+    path.write_text(DECLARED.replace("  fields:", f"  {since}\n  fields:"))
+    assert load_sources([path])
+
+
 DECLARED = """
 luy_ke:
   name: Lũy kế

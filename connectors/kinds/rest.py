@@ -21,7 +21,7 @@ from ioc.model import Batch
 from ioc.source import Source
 
 OPTIONS = {"path", "params", "since_param", "since_field", "since_format", "more_path"}
-OPTIONS |= {"max_pages", "max_rows", "whole"}
+OPTIONS |= {"max_pages", "max_rows", "whole", "whole_years"}
 MAX_PAGES = 10_000
 MAX_ROWS = 50_000  # of one page
 _COUNTED = ("none", "page", "offset")
@@ -38,12 +38,14 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
 def faults(source: Source) -> Iterator[tuple[str, str]]:
     """What does not fit together: (entry, Vietnamese reason)."""
     specs = (source.readings or {}).values()
-    whole = source.paging.kind == "none" or bool(source.options.get("whole"))
+    options = source.options
+    whole = source.paging.kind == "none" or bool(options.get("whole"))
+    cut = "since_param" in options and not options.get("whole_years")
     if any(isinstance(spec, dict) and "cumulative" in spec for spec in specs) and (
-        not whole or "since_param" in source.options
+        not whole or cut
     ):
         reason = "cumulative cần cả năm trong một lần đọc: phân trang none hoặc options.whole"
-        yield "readings", f"{reason}, không dùng since_param"
+        yield "readings", f"{reason}, và since_param chỉ khi có options.whole_years"
 
 
 def _by_next(source: Source, since: str | None, io: IO) -> Iterator[Batch]:

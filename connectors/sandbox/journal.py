@@ -36,13 +36,13 @@ REACH = HORIZON // 7 + 1  # weeks from a dossier's arrival to its last change, a
 SLOT = 9_000  # ms; a live dossier arrives in each, so something changes every third of it
 FIRST_DAY = day_number(date(2021, 1, 1))
 _MONDAY = 4 * DAY  # 1970-01-05
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC) - timedelta(hours=7)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC) - timedelta(hours=7)
 _OPEN = tuple(f'"trangThai":"{state}"'.encode() for state in (RECEIVED, PROCESSING))
 
 
 def sequence(instant: datetime) -> int:
     """An aware instant as milliseconds of local time since 1970."""
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
+    return (instant - EPOCH) // timedelta(milliseconds=1)
 
 
 def week_of(at: int) -> int:

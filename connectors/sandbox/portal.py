@@ -21,31 +21,22 @@ import hmac
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from urllib.parse import parse_qs
 
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from connectors.sandbox.asked import Refused, instant, service, whole
 from connectors.sandbox.journal import Journal, sequence
-from connectors.sandbox.mark import SAMPLE, marked
-from ioc.period import LOCAL
+from connectors.sandbox.mark import SAMPLE
 
 CLIENT_ID = "du-lieu-mau"
 CLIENT_SECRET = "du-lieu-mau-khong-bi-mat"  # a sample value, for a loopback port
 LARGEST_PAGE = 5_000
 
 Clock = Callable[[], float]
-
-
-class Refused(Exception):
-    """A request that the portal answers with an error."""
-
-    def __init__(self, status: int, message: str, **headers: str) -> None:
-        self.status, self.message, self.headers = status, message, headers
 
 
 class Portal:
@@ -68,17 +59,12 @@ class Portal:
 
     def app(self) -> Callable[..., Awaitable[None]]:
         """The ASGI application, its replies marked as sample data."""
-        return marked(
-            Starlette(
-                routes=[
-                    Route("/", _front),
-                    Route("/oauth2/token", self.token, methods=["POST"]),
-                    Route("/api/v1/hoSo/thayDoi", self.changes),
-                    Route("/api/v1/hoSo", self.listing),
-                ],
-                exception_handlers={Refused: _refuse},
-            )
-        )
+        return service([
+            Route("/", _front),
+            Route("/oauth2/token", self.token, methods=["POST"]),
+            Route("/api/v1/hoSo/thayDoi", self.changes),
+            Route("/api/v1/hoSo", self.listing),
+        ])
 
     async def token(self, request: Request) -> Response:
         """A bearer token for the right client, for ``token_life`` seconds."""
@@ -106,7 +92,7 @@ class Portal:
         if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 16):
             raise Refused(400, f"con trỏ không hợp lệ: {cursor[:40]!r}")
         after = max(int(cursor or 0), _since(request, "tuThoiDiem") - 1)
-        limit = _whole(request, "soLuong", 1000, LARGEST_PAGE)
+        limit = whole(request, "soLuong", 1000, LARGEST_PAGE)
         page = await run_in_threadpool(self._journal.changes, after, limit)
         last = str(page.last) if page.rows or page.last else ""
         more = "true" if page.more else "false"
@@ -117,8 +103,8 @@ class Portal:
     async def listing(self, request: Request) -> Response:
         """A page, by number, of the dossiers that are open or changed since."""
         self._admit(request)
-        size = _whole(request, "kichThuoc", 1000, LARGEST_PAGE)
-        number = _whole(request, "trang", 1, 10**6)
+        size = whole(request, "kichThuoc", 1000, LARGEST_PAGE)
+        number = whole(request, "trang", 1, 10**6)
         rows = await run_in_threadpool(self._journal.current, _since(request, "capNhatTu"))
         pages = -(-len(rows) // size)
         return _rows(
@@ -145,36 +131,15 @@ async def _front(_: Request) -> Response:
     return PlainTextResponse(f"{SAMPLE}: cổng một cửa mẫu, không phải hệ thống thật\n")
 
 
-async def _refuse(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    body = {"maLoi": str(error.status), "thongBao": error.message, "ghiChu": SAMPLE}
-    return JSONResponse(body, error.status, error.headers)
-
-
 def _rows(rows: list[bytes], rest: str) -> Response:
     """Rows are encoded when they are drawn: a page is only joined."""
     body = b'{"ghiChu":"%b","data":[%b],%b}' % (SAMPLE.encode(), b",".join(rows), rest.encode())
     return Response(body, media_type="application/json")
 
 
-def _whole(request: Request, name: str, default: int, largest: int) -> int:
-    text = request.query_params.get(name, "")
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= largest):
-        raise Refused(400, f"{name} phải là số nguyên từ 1 đến {largest}")
-    return int(text)
-
-
 def _since(request: Request, name: str) -> int:
-    text = request.query_params.get(name, "")
-    if not text:
-        return 0
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise Refused(400, f"{name} không phải thời điểm ISO 8601") from None
-    return max(0, sequence(instant if instant.tzinfo else instant.replace(tzinfo=LOCAL)))
+    found = instant(request, name)
+    return max(0, sequence(found)) if found else 0
 
 
 def _basic(request: Request) -> tuple[str, str] | None:

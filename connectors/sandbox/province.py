@@ -124,6 +124,14 @@ class Province:
                 trait(unit)
         return found
 
+    def readiness(self, unit: OrgUnit) -> float:
+        """How readily a unit goes online; 1 is the average, mountain communes are far below."""
+        if unit.level == "commune":
+            return self.traits[unit.uid][1]
+        if unit.level == "district":
+            return DISTRICTS[unit.area][1]
+        return Random(f"department:{self.seed}:{unit.code}").uniform(0.92, 1.1)
+
     def _first_trait(self, unit: OrgUnit) -> tuple[float, float]:
         rng = Random(f"commune:{self.seed}:{unit.uid}")
         people, ready = DISTRICTS.get(unit.area, (80, 1.0))

@@ -45,6 +45,23 @@ SYSTEMS: tuple[Listed, ...] = (
         "http://127.0.0.1:{port}",
     ),
     Listed("stations", "masts", "IOC_STATIONS_URL", "http://127.0.0.1:{port}"),
+    Listed(
+        "meetings",
+        "meetings",
+        "IOC_MEETINGS_URL",
+        "http://127.0.0.1:{port}",
+        {
+            "IOC_MEETINGS_ACCESS_KEY": "mau-truy-cap-hop",
+            "IOC_MEETINGS_SECRET_KEY": "mau-khoa-hop-khong-bi-mat",
+        },
+    ),
+    Listed(
+        "work_files",
+        "work_files",
+        "IOC_WORK_FILES_URL",
+        "http://127.0.0.1:{port}",
+        {"IOC_WORK_FILES_TOKEN": "mau-the-truy-cap-ho-so"},
+    ),
     Listed("environment", "environment", "IOC_ENVIRONMENT_URL", "http://127.0.0.1:{port}"),
     Listed("inspections", "inspections", "IOC_INSPECTIONS_FOLDER", "{folder}"),
     Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
