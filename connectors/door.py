@@ -80,6 +80,19 @@ class Door(httpcore2.NetworkBackend):
             raise Broken("địa chỉ ngoài danh sách cho phép: {}://{}:{}".format(*origin))
         return origin
 
+    def addresses(self, host: str, port: int, seconds: float) -> list[str]:
+        """Where a declared host lives, for whoever connects by itself to exactly these.
+
+        Raises:
+            Broken: it is not on the allow-list, or lives where no sector system does.
+        """
+        if (host, port) not in self._hosts:
+            raise Broken(f"địa chỉ ngoài danh sách cho phép: {host}:{port}")
+        found = _resolve(host, port, seconds)
+        for address in found:
+            refuse_address(address, loopback=self._loopback and is_loopback(host))
+        return found
+
     def connect_tcp(
         self,
         host: str,
@@ -88,12 +101,8 @@ class Door(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        if (host, port) not in self._hosts:
-            raise Broken(f"địa chỉ ngoài danh sách cho phép: {host}:{port}")
         budget = _Budget(self._remaining, limit=timeout)
-        addresses = _resolve(host, port, budget.left(CONNECT_SECONDS))
-        for address in addresses:
-            refuse_address(address, loopback=self._loopback and is_loopback(host))
+        addresses = self.addresses(host, port, budget.left(CONNECT_SECONDS))
         for number, address in enumerate(addresses, 1):
             try:
                 stream = self._sockets.connect_tcp(

@@ -17,16 +17,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, quote_plus, urlsplit
 
 import httpx2
+from sqlalchemy import Select
 
 from connectors.credentials import Credentials, Proof
 from connectors.door import Door, Origin, Transport, origin_of
 from connectors.folder import File, Shelf
-from connectors.shelves import origin_at, scheme_of, shelf_at
+from connectors.shelves import origin_at, shelf_at
 from connectors.stream import Stream, connected
+from connectors.values import zone_of
 from connectors.wire import (
     TimedOut,
     decoded,
@@ -37,7 +39,12 @@ from connectors.wire import (
 )
 from ioc.config import expand
 from ioc.errors import Broken, NeedsCredentials, Transient
-from ioc.source import ApiKey, OAuth2, Source
+from ioc.source import ApiKey, Basic, OAuth2, Source
+
+if TYPE_CHECKING:
+    from connectors.database import Database
+
+Answered = TypeVar("Answered")
 
 RETRIES = 3
 REDIRECTS = 5
@@ -118,6 +125,8 @@ class IO:
     def __exit__(self, *_: object) -> None:
         if self._client is not None:
             self._client.close()
+        if "_database" in vars(self):
+            self._database.drop()
         if "_shelf" in vars(self):
             self._shelf.close()
 
@@ -133,7 +142,7 @@ class IO:
             parts = urlsplit(self.url)
         except (NeedsCredentials, ValueError):
             return ""
-        if not scheme_of(self.url):
+        if not parts.netloc:
             return Path(self.url).name
         host = parts.netloc.rpartition("@")[2]
         path = parts.path + str(self._source.options.get("path", ""))
@@ -189,10 +198,14 @@ class IO:
         given = {name: str(value) for name, value in (params or {}).items() if value is not None}
         address = httpx2.URL(url).copy_merge_params(given) if given else httpx2.URL(url)
         ask = Ask(**how)
+        return self._tried(lambda: self._follow(address, ask))
+
+    def _tried(self, ask: Callable[[], Answered]) -> Answered:
+        """What is asked, again after a failure that may pass, all within one deadline."""
         with self._one_request():
             for retry in range(RETRIES + 1):
                 try:
-                    return self._follow(address, ask)
+                    return ask()
                 except Transient as error:
                     self._wait_or_raise(error, retry)
             raise AssertionError("unreachable")
@@ -325,6 +338,44 @@ class IO:
                 trust_env=False,
             )
         return self._client
+
+    # -- databases --------------------------------------------------------------------------
+
+    def sql(self, statement: Select, most: int) -> list[dict[str, Any]]:
+        """The rows of one select in the source's database, each a read-only transaction.
+
+        Raises:
+            Transient: not reachable or locked; ``TimedOut`` when the deadline has passed.
+            NeedsCredentials: no user, a wrong password, no right to read.
+            Broken: a view or column that is not there, more than ``most`` rows, too many bytes.
+        """
+
+        def ask() -> list[dict[str, Any]]:
+            try:
+                rows, told = self._database.rows(statement, most, self._cap)
+            except Transient:
+                self.calls += 1
+                raise
+            self.take(told)
+            return rows
+
+        return self._tried(ask)
+
+    @functools.cached_property
+    def _database(self) -> "Database":
+        from connectors.database import Database, login_of
+
+        options = self._source.options
+        basic = isinstance(self._source.auth, Basic)
+        login = self.credentials.login() if basic else login_of(self.url)
+        self._hide(login.password)
+        return Database(
+            self.url,
+            login,
+            self.remaining,
+            tls=options.get("ca_file") or ("" if options.get("tls") else None),
+            zone=zone_of(self._source.formats.get("zone")),
+        )
 
     # -- files ------------------------------------------------------------------------------
 

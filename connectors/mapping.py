@@ -39,7 +39,7 @@ _NUMBERS = ("quantity", "lat", "lon")
 _REQUIRED = {"org_unit", "opened_at", "period"}
 _OPTIONS = {"path", "values", "format", "zone", "locale", "signed", "required", "grain", "match"}
 _OPTIONS |= {"cumulative"}
-_TABLES = ("sheet",)  # kinds whose fields are headings, never expressions
+_TABLES = ("sheet", "sql")  # kinds whose fields are headings or columns, never expressions
 
 Item = Record | Reading | Rejection
 
@@ -83,7 +83,7 @@ class Mapper:
             said = {"origin": batch.origin, "refused": batch.refused}
             yield Rejection(batch.origin, batch.refused, {}, self._hasher.row(said))
             return
-        self._refuse_drift(batch.rows)
+        self._refuse_drift([row for i, row in enumerate(batch.rows) if i not in batch.unfit])
         self._latest = now + FUTURE
         items = self._items(batch)
         if self._counters:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import psycopg
+import pymysql
 import pytest
+import sqlalchemy as sa
 
 from ioc.period import LOCAL
 
@@ -41,6 +43,10 @@ QUIET = (
 
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB")
 """PostgreSQL settings for data that may be lost."""
+
+
+SERVERS = os.environ.get("PATH", "") + ":/usr/sbin"
+"""Debian keeps servers where only root looks for programs."""
 
 
 @pytest.fixture
@@ -77,7 +83,7 @@ def postgres_programs() -> Path:
 
 
 def other_user() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root: then its programs run as somebody else."""
+    """Database servers refuse to run as root: then their programs run as somebody else."""
     if os.geteuid() != 0:
         return {}
     import pwd  # absent on Windows, where nobody is root
@@ -88,7 +94,7 @@ def other_user() -> dict[str, Any]:
         except KeyError:
             continue
         return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    pytest.fail("PostgreSQL does not run as root, and there is no user postgres or nobody")
+    pytest.fail("Databases do not run as root, and there is no user postgres or nobody")
 
 
 @pytest.fixture(scope="session")
@@ -148,6 +154,61 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         yield postgres_server.replace("postgresql://", "postgresql+psycopg://") + f"/{name}"
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[str]:
+    """A private MariaDB on a free loopback port, gone with the session; its base address."""
+    programs = [shutil.which(name, path=SERVERS) for name in ("mariadb-install-db", "mariadbd")]
+    if None in programs:
+        pytest.fail("MariaDB's server programs are missing: install the package mariadb-server")
+    user, port = other_user(), free_port()
+    home = Path(tempfile.mkdtemp(prefix="ioc-mariadb-"))
+    if user:
+        os.chown(home, user["user"], user["group"])
+    data, log = home / "data", home / "log"
+    common = ["--no-defaults", f"--datadir={data}"]
+    create = [programs[0], *common, "--auth-root-authentication-method=normal", "--skip-test-db"]
+    subprocess.run(create, check=True, capture_output=True, cwd=home, **user)
+    command = [programs[1], *common, f"--port={port}", "--bind-address=127.0.0.1"]
+    command += [f"--socket={home}/socket", f"--pid-file={home}/pid", "--skip-name-resolve"]
+    command += ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M"]
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, cwd=home, **user)
+    try:
+        wait_for_mariadb(server, port, log)
+        yield f"mysql+pymysql://root@127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def wait_for_mariadb(server: subprocess.Popen, port: int, log: Path) -> None:
+    """Return when the server answers; fail with its own words when it does not."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            pymysql.connect(host="127.0.0.1", port=port, user="root", connect_timeout=2).close()
+            return
+        except pymysql.err.OperationalError:
+            time.sleep(0.1)
+    pytest.fail(f"MariaDB did not start:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: str) -> Iterator[str]:
+    """A MariaDB database of its own for this test."""
+    name = f"ioc_{secrets.token_hex(6)}"
+    engine = sa.create_engine(mariadb_server, poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        yield f"{mariadb_server}/{name}"
+        connection.exec_driver_sql(f"DROP DATABASE {name}")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

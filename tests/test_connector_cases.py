@@ -2,15 +2,17 @@
 
 ``tests/cases/<kind>/<case>/payload.*`` goes through the packaged source of that kind (changed by
 ``source.yaml`` beside it; a kind without a packaged source has the whole source there) and must
-give exactly ``expected.csv``. A payload is a file of the folder for ``sheet``, what a server
-answers for every other kind. To add a case, add a folder; ``IOC_WRITE_EXPECTED=1`` writes what
-came out, to be read before it is kept.
+give exactly ``expected.csv``. A payload is a file of the folder for ``sheet``, a script that makes
+the database for ``sql``, what a server answers for every other kind. To add a case, add a folder;
+``IOC_WRITE_EXPECTED=1`` writes what came out, to be read before it is kept.
 """
 
 import csv
 import io as text_io
 import mimetypes
 import os
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,8 @@ def items_of(kind: str, folder: Path, tmp_path: Path) -> list[Any]:
         for path in payloads:
             if kind == "sheet":
                 (tmp_path / path.name).write_bytes(path.read_bytes())
+            if kind == "sql":
+                url = f"sqlite:///{written(path, tmp_path)}"
         source = case_source(kind, folder, url)
         mapper = mapping.compile(source, b"a key of thirty-two bytes for it")
         items: list[Any] = []
@@ -83,6 +87,14 @@ def items_of(kind: str, folder: Path, tmp_path: Path) -> list[Any]:
             except Broken as error:
                 items.append(error)
     return items
+
+
+def written(script: Path, folder: Path) -> Path:
+    """The database that a script makes."""
+    made = folder / "nganh.sqlite"
+    with closing(sqlite3.connect(made)) as connection:
+        connection.executescript(script.read_text(encoding="utf-8"))
+    return made
 
 
 def type_of(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from connectors.kinds import feed, open311, prometheus, rest, sensorthings, sheet, soap, taxii
+from connectors.kinds import feed, open311, prometheus, rest, sensorthings, sheet, soap, sql, taxii
 
 KINDS: dict[str, ModuleType] = {
     "feed": feed,
@@ -12,5 +12,6 @@ KINDS: dict[str, ModuleType] = {
     "sensorthings": sensorthings,
     "sheet": sheet,
     "soap": soap,
+    "sql": sql,
     "taxii": taxii,
 }

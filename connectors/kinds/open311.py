@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from connectors import sweep
 from connectors.io import IO
 from connectors.paths import getter
 from connectors.wire import parse_json
@@ -22,7 +23,6 @@ from ioc.source import Source, duration
 OPTIONS = {"path", "params", "cap", "span", "from", "sweep"}
 _FORMAT = 1
 _SECOND = timedelta(seconds=1)
-_NIGHT = timedelta(hours=2)  # a day's sweep is due from two o'clock, local time
 _AHEAD = timedelta(days=1)
 
 Window = tuple[datetime, list[Any], str]  # its end, its rows, where they stood
@@ -42,7 +42,7 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     if seen:
         for until, rows, origin in _walk(source, io, start, end):
             yield Batch(rows, _cursor(max(until, seen), swept), origin=origin)
-    if seen is None or _is_due(source, swept, now):
+    if seen is None or sweep.is_due(source, swept, now):
         windows = list(_walk(source, io, first, end))
         rows = [row for _, found, _ in windows for row in found]
         whole = "sweep" in source.options
@@ -59,11 +59,11 @@ def probe(source: Source, io: IO) -> Iterator[Batch]:
 
 def faults(source: Source) -> Iterator[tuple[str, str]]:
     """What does not fit in the options: (entry, Vietnamese reason)."""
-    for name in ("span", "sweep"):
-        try:
-            duration(source.options.get(name, "1d"))
-        except ValueError as error:
-            yield "options", f"{name}: {error}"
+    try:
+        duration(source.options.get("span", "1d"))
+    except ValueError as error:
+        yield "options", f"span: {error}"
+    yield from sweep.faults(source)
     cap = source.options.get("cap", 1000)
     if type(cap) is not int or cap < 2:
         yield "options", "cap phải là số nguyên từ 2"
@@ -147,12 +147,3 @@ def _remembered(since: str | None, now: datetime) -> tuple[datetime | None, date
 
 def _cursor(seen: datetime, swept: datetime | None) -> str:
     return json.dumps({"v": _FORMAT, "seen": _text(seen), "swept": swept and _text(swept)})
-
-
-def _is_due(source: Source, swept: datetime | None, now: datetime) -> bool:
-    """Whether a night has begun since the last sweep; a load that was cut needs one at once."""
-    if "sweep" not in source.options:
-        return False
-    every = duration(source.options["sweep"])
-    night = datetime(2021, 1, 1, tzinfo=LOCAL) + _NIGHT
-    return swept is None or (now - night) // every > (swept - night) // every
