@@ -369,6 +369,7 @@ RECORD_KINDS = {
     "mention": "Tin, bài trên mạng",
     "traffic_incident": "Sự cố giao thông",
     "station": "Trạm phát sóng",
+    "system_check": "Rà soát hệ thống",
     "rollout": "Triển khai dịch vụ đô thị thông minh",
 }
 CODES = {  # what a coded field of a record holds, by field
@@ -382,6 +383,8 @@ CODES = {  # what a coded field of a record holds, by field
         "rejected": "Từ chối",
         "answered": "Đã phản hồi",
         "noted": "Ghi nhận",
+        "upgraded": "Đã đầu tư, nâng cấp",
+        "not_upgraded": "Chưa nâng cấp",
         "none": "Chưa triển khai",
         "pilot": "Thí điểm",
         "operating": "Vận hành",
@@ -420,6 +423,8 @@ CODES = {  # what a coded field of a record holds, by field
         "hotline": "Tổng đài",
         "social": "Mạng xã hội",
         "4g": "4G",
+        "on_platform": "Đã nối nền tảng của tỉnh",
+        "off_platform": "Chưa nối nền tảng của tỉnh",
         "5g": "5G",
         "press": "Báo điện tử",
         "forum": "Diễn đàn",
@@ -446,6 +451,9 @@ CODES = {  # what a coded field of a record holds, by field
         "positive": "Tích cực",
         "neutral": "Trung tính",
         "negative": "Tiêu cực",
+        "linked": "Đã liên thông Trung ương",
+        "not_linked": "Chưa liên thông Trung ương",
+        "not_applicable": "Không cần liên thông",
     },
     "kind": RECORD_KINDS,
 }

@@ -9,7 +9,9 @@ import copy
 import io
 import json
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import cycle, product
 from pathlib import Path
@@ -22,13 +24,14 @@ from lxml import etree
 import app as program
 from connectors.kinds import KINDS
 from connectors.poller import poll
+from ioc.config import Lined
 from ioc.orgunits import OrgUnits
 from ioc.settings import Settings
 from ioc.source import Source
 from kpi import health
 from layouts.web import api
 from tests.chaos import Answer, Chaos, serve
-from tests.fields import sheet_source
+from tests.fields import sheet_source, source_of
 from tests.test_connector_cases import CASES, HEADERS_OF, case_source, type_of
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -216,8 +219,33 @@ def polled(kind: str, store: Any, folder: Path) -> dict[str, Any]:
         return poll(store, source, settings, now=NOW)
 
 
+def viewed(kind: str, store: Any, folder: Path) -> dict[str, Any]:
+    """The same through a view of a database whose columns hold persons."""
+    path = folder / "nganh.sqlite"
+    with closing(sqlite3.connect(path)) as file:
+        file.execute(f"CREATE TABLE v ({', '.join((*COLUMNS, *BESIDE))})")
+        for i, person in enumerate(planted(kind)):
+            row = [f"HT-{i}", "VPUB", "2026-11-20", 1, "2026-11-20 08:00:00"]
+            if i % 4 == 0:
+                row[(i // 4) % 4] = person[(i // 4) % len(person)]
+            file.execute(f"INSERT INTO v VALUES ({', '.join('?' * 10)})", [*row, *person])
+        file.commit()
+    fields = {"org_unit": "don_vi", "opened_at": "ngay", "category": "ma", "changed_at": "cap_nhat"}
+    fields |= {"state": {"path": "dat", "values": {"1": "upgraded"}}}
+    source = source_of(
+        id=f"nguon_{kind}", name="Thử", kind=kind, url=f"sqlite:///{path}", owner="VPUB", every="30s",
+        serves=["department"], key="ma", record="system_check", fields=Lined(fields),
+        options=Lined({"view": "v", "changed": "cap_nhat"}),
+    )  # fmt: skip
+    health.publish_sources(store, [source])
+    run = poll(store, source, Settings(data=folder, database_url=store.url), now=NOW)
+    path.unlink()
+    return run
+
+
+COLUMNS = ("ma", "don_vi", "ngay", "dat", "cap_nhat")
 FOLDED = ("sensorthings",)  # many values of a server become one row
-SENT: dict[str, Callable[..., dict[str, Any]]] = {}
+SENT: dict[str, Callable[..., dict[str, Any]]] = {"sql": viewed}
 """Kinds whose servers speak no plain reply, with their own way through."""
 
 

@@ -62,6 +62,18 @@ SYSTEMS: tuple[Listed, ...] = (
         "http://127.0.0.1:{port}",
         {"IOC_WORK_FILES_TOKEN": "mau-the-truy-cap-ho-so"},
     ),
+    Listed(
+        "shared_systems",
+        "inventory",
+        "IOC_SHARED_SYSTEMS_URL",
+        "sqlite:///{folder}/danh_muc.sqlite",
+    ),
+    Listed(
+        "online_meetings",
+        "video_meetings",
+        "IOC_ONLINE_MEETINGS_URL",
+        "sqlite:///{folder}/hop.sqlite",
+    ),
     Listed("environment", "environment", "IOC_ENVIRONMENT_URL", "http://127.0.0.1:{port}"),
     Listed("inspections", "inspections", "IOC_INSPECTIONS_FOLDER", "{folder}"),
     Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
