@@ -25,13 +25,16 @@ NUMBERS = frozenset(
     " missing_count closing_value closing_numerator closing_denominator closes_early units expected"
     " declared run revised bullet baseline_value factor lat lon every late_after stale_after sample"
     " paused needs_credentials last_run records rejected read new changed same gone calls"
-    " bytes by_hand closing_by_hand hand_run size request assessment current".split()
+    " bytes by_hand closing_by_hand hand_run size request assessment current milestones_total"
+    " milestones_reported milestones_done milestones_overdue planned_central planned_local"
+    " planned_other planned disbursed_central disbursed_local disbursed_other disbursed"
+    " disbursed_share".split()
 )
 """Columns of numbers (float64 in a frame) in any question."""
 INSTANTS = frozenset(
     "closing_signed_at data_as_of polled_at late_at stale_at closing_known_at known_at last_good_at"
     " next_run_at covered_until first_poll_at loaded_at started_at ended_at at signed_at"
-    " withdrawn_at".split()
+    " withdrawn_at reported_at".split()
 )
 """Columns of aware UTC instants in any question (NaT when unknown)."""
 
@@ -42,6 +45,7 @@ class SourceState:
 
     id: str
     serves: tuple[str, ...]
+    record: str
     is_record: bool
     sample: bool
     late_after: timedelta
@@ -236,6 +240,7 @@ def take_snapshot(
         states[row.id] = SourceState(
             id=row.id,
             serves=tuple(row.serves.split(",")) if row.serves else (),
+            record=row.record,
             is_record=bool(row.record),
             sample=bool(row.sample),
             late_after=timedelta(seconds=row.late_after + slack),

@@ -242,7 +242,7 @@ def _seek(
     chosen.one_of("r.org_unit_done", ended, "d")
 
 
-def _tables(snapshot: Snapshot) -> list[tuple[str, str]]:
+def believed(snapshot: Snapshot) -> list[tuple[str, str]]:
     """The tables to read, each with the condition that a row of it is believed."""
     if snapshot.as_of is None:
         return [("record", "1 = 1")]
@@ -265,7 +265,7 @@ def _rows(
     columns = ", ".join(f"r.{name}" for name in COLUMNS)
     parts = [
         f"SELECT {columns} FROM {table} r WHERE {' AND '.join([believed, *conditions])}"
-        for table, believed in _tables(snapshot)
+        for table, believed in believed(snapshot)
     ]
     sql = f"{' UNION ALL '.join(parts)} ORDER BY opened_at DESC, source, key"
     if limit is not None:
@@ -281,7 +281,7 @@ def _rows(
 def _count(snapshot: Snapshot, chosen: _Filter) -> int:
     parts = [
         f"SELECT COUNT(*) AS n FROM {table} r WHERE {' AND '.join([believed, *chosen.conditions])}"
-        for table, believed in _tables(snapshot)
+        for table, believed in believed(snapshot)
     ]
     sql = f"SELECT CAST(SUM(n) AS BIGINT) FROM ({' UNION ALL '.join(parts)}) AS counted"
     return snapshot.connection.scalar(sa.text(sql), chosen.values) or 0

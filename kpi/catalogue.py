@@ -17,10 +17,13 @@ from ioc.orgunits import OrgUnits
 from ioc.period import Period
 from kpi.declared import Form
 from kpi.elements import Element, Indicator, read_element, read_indicator
+from kpi.projects import Portfolio, read_portfolio
 from kpi.targets import Part, Target, read_plan
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PACKAGED = Path(__file__).parent
+PROJECTS = "projects.yaml"
+"""The register of projects among the files of the plan."""
 
 
 class Judged(NamedTuple):
@@ -60,6 +63,7 @@ class Catalogue:
     sectors: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, str] = field(default_factory=dict)
     """The canonical text behind each indicator's ``definition_id``."""
+    portfolio: Portfolio = field(default_factory=Portfolio)
 
     def judged(self) -> list[Judged]:
         """Each part of each target that has something to count, with the mode of its windows."""
@@ -99,7 +103,7 @@ def load_catalogue(folder: Path | str | None = None) -> Catalogue:
     for path in _files(folders, "indicators"):
         loading.read_sector(path)
     for path in _files(folders, "plan"):
-        loading.read_plan(path, [path.parent, *(f / "plan" for f in folders)])
+        loading.read_plan_file(path, [path.parent, *(f / "plan" for f in folders)])
     loading.check()
     if faults:
         raise ConfigError(sorted(faults, key=lambda fault: (fault.file, fault.line)))
@@ -109,6 +113,7 @@ def load_catalogue(folder: Path | str | None = None) -> Catalogue:
         loading.targets,
         loading.sectors,
         loading.definitions,
+        loading.portfolio,
     )
 
 
@@ -131,6 +136,7 @@ class _Loading:
         self.targets: dict[str, Target] = {}
         self.sectors: dict[str, str] = {}
         self.definitions: dict[str, str] = {}
+        self.portfolio = Portfolio()
         self.forms: dict[str, Form] = {}
         self.untargeted: set[str] = set()
 
@@ -148,6 +154,14 @@ class _Loading:
                     self.untargeted.add(name)
                 self.indicators[name] = read_indicator(name, form, path.stem)
 
+    def read_plan_file(self, path: Path, texts: list[Path]) -> None:
+        if path.name == PROJECTS:
+            self.portfolio, forms = read_portfolio(path, texts, self.faults)
+            for name, form in forms.items():
+                self._is_new(name, form)
+        else:
+            self.read_plan(path, texts)
+
     def read_plan(self, path: Path, texts: list[Path]) -> None:
         for target, form in read_plan(path, texts, self.faults):
             if self._is_new(target.id, form):
@@ -159,6 +173,9 @@ class _Loading:
             self._check_elements(indicator)
             self.indicators[name] = self._complete(indicator)
         self._check_owners()
+        for project in self.portfolio.projects.values():
+            if project.sector and project.sector not in self.sectors:
+                self.forms[project.id].fault(f"không có lĩnh vực {project.sector!r}", "sector")
         used = {i for target in self.targets.values() for i in target.indicators}
         for name in self.indicators:
             if name in self.untargeted and name in used:
@@ -214,7 +231,8 @@ class _Loading:
 
     def _check_owners(self) -> None:
         codes = {unit.code for unit in OrgUnits.load().values() if unit.level == "department"}
-        for name, thing in [*self.indicators.items(), *self.targets.items()]:
+        owned = (self.indicators, self.targets, self.portfolio.projects)
+        for name, thing in [pair for things in owned for pair in things.items()]:
             for key in ("owner", "co_owners"):
                 value = getattr(thing, key, ())
                 for code in [value] if isinstance(value, str) else value:

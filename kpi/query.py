@@ -23,6 +23,7 @@ from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
 from kpi.lineage import STEPS, lineage
 from kpi.polls import form, rejections, runs, sources, uploads
+from kpi.portfolio import projects
 from kpi.registers import indicators, org_units, targets
 from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
 from kpi.search import search
@@ -53,6 +54,7 @@ __all__ = [
     "lineage",
     "org_units",
     "place",
+    "projects",
     "records",
     "rejections",
     "runs",

@@ -1,6 +1,5 @@
 """What the plan asks for: targets with their exact sentence, operator, populations and dates."""
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
@@ -11,13 +10,13 @@ from ioc.errors import Fault
 from ioc.period import Period
 from ioc.rule import Rule, parse_reading
 from kpi.declared import Form
+from kpi.plantext import HEADING, read_text
 
 OPERATORS = (">", ">=", "range", "qualitative")
 CERTAINTIES = ("explicit", "unclear", "none")
 COMBINES = ("one", "worst", "each_population")
 POPULATIONS = ("area", "department", "district", "commune")
 JUDGED_OVER = ("last_month", "year_to_date", "calendar_year", "stock_at_date")
-_HEADING = re.compile(r"\d+(\.\d+)*\.? ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ def bullets(text: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     section = ""
     for line in unicodedata.normalize("NFC", text).splitlines():
-        if heading := _HEADING.match(line):
+        if heading := HEADING.match(line):
             section = heading[0].strip().rstrip(".")
         elif line.startswith("- "):
             found.setdefault(section, []).append(line.removeprefix("- "))
@@ -173,13 +172,7 @@ def bullets(text: str) -> dict[str, list[str]]:
 
 
 def _read_header(form: Form, name: str, texts: list[Path]) -> _Plan:
-    text_name = form.text("text")
-    text = next((folder / text_name for folder in texts if (folder / text_name).is_file()), None)
-    sections: dict[str, list[str]] = {}
-    if text is None:
-        form.fault(f"không thấy tệp văn bản {text_name!r} của kế hoạch", "text")
-    else:
-        sections = bullets(text.read_text(encoding="utf-8"))
+    sections = bullets(read_text(form, texts))
     days = {key: form.day(key) for key in ("published", "begins", "ends")}
     for key, day in days.items():
         if day is None and not form.data.get(key):

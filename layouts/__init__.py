@@ -21,6 +21,7 @@ PAGES = (
     Page("/org-unit/<uid>", "layouts.org_unit", "Đơn vị"),
     Page("/search", "layouts.search", "Tìm"),
     Page("/map", "layouts.map", "Bản đồ", "Bản đồ"),
+    Page("/projects", "layouts.projects", "Dự án của Đề án", "Dự án"),
     Page("/records", "layouts.records", "Hồ sơ, phản ánh"),
     Page("/record/<source>/<key>", "layouts.record", "Bản ghi"),
     Page("/lineage", "layouts.lineage", "Nguồn gốc của con số"),

@@ -50,6 +50,12 @@ def status(name: str, *, class_name: str = "status", muted: bool = False) -> Pie
     )
 
 
+def told(mark: theme.Mark) -> Piece:
+    """Shape and word of a mark; only one that must be seen has its hue."""
+    hue = f"hue-{mark.shape}" if mark.colour == theme.MISSED else ""
+    return html.Span([shape(mark, hue), html.Span(mark.word, className="word")], className="status")
+
+
 def freshness(name: str, since: str = "") -> Piece:
     """Shape and word of a freshness; nothing is said of a figure that is simply fresh."""
     mark = theme.freshness(name)

@@ -25,8 +25,8 @@ EXTENSION = "ioc"
 TIMELESS = frozenset({"targets", "indicators", "org_units"})  # answers that age by the day only
 KEPT = 128
 FILTERS = (
-    "q source kind state org_unit element indicator target level grain from to on as_of frame open"
-    " overdue located days limit after figure run period"
+    "q project sector source kind state org_unit element indicator target level grain from to on"
+    " as_of frame open overdue located days limit after figure run period"
 ).split()
 
 

@@ -362,6 +362,11 @@ FIELDS = {  # of a record or a reading
     "lat": "vĩ độ",
     "lon": "kinh độ",
 }
+FUNDS = {
+    "central": "Ngân sách Trung ương",
+    "local": "Ngân sách địa phương",
+    "other": "Nguồn vốn hợp pháp khác",
+}
 RECORD_KINDS = {
     "dossier": "Hồ sơ thủ tục hành chính",
     "field_report": "Phản ánh hiện trường",
@@ -371,6 +376,8 @@ RECORD_KINDS = {
     "station": "Trạm phát sóng",
     "system_check": "Rà soát hệ thống",
     "rollout": "Triển khai dịch vụ đô thị thông minh",
+    "milestone": "Mốc dự án",
+    "disbursement": "Giải ngân",
 }
 CODES = {  # what a coded field of a record holds, by field
     "state": {
@@ -388,6 +395,10 @@ CODES = {  # what a coded field of a record holds, by field
         "none": "Chưa triển khai",
         "pilot": "Thí điểm",
         "operating": "Vận hành",
+        "pending": "Chưa bắt đầu",
+        "underway": "Đang thực hiện",
+        "suspended": "Tạm dừng",
+        "done": "Hoàn thành",
     },
     "category": {
         "disorder": "Gây rối trật tự",
@@ -437,6 +448,7 @@ CODES = {  # what a coded field of a record holds, by field
         "area-457": "Lệ Thủy",
         "area-458": "Ba Đồn",
         "area-qb": "Toàn địa bàn",
+        **FUNDS,
     },
     "result": {
         "electronic": "Bản điện tử",

@@ -110,6 +110,13 @@ REQUEST = {  # what became of a file that somebody gave: its word, and whose loo
     "refused": ("Không nhận", "broken"),
 }
 UNKNOWN = Mark("Không rõ", "no_data", SECOND)
+PROJECT: dict[str, Mark] = {  # how a project stands; only what is late has a hue
+    "overdue": Mark("Có mốc quá hạn", "off_track", MISSED),
+    "underway": Mark("Đang thực hiện", "partial", SECOND),
+    "planned": Mark("Chưa bắt đầu", "empty", SECOND),
+    "done": Mark("Hoàn thành", "met", SECOND),
+    "no_data": Mark("Chưa có số liệu", "no_data", SECOND),
+}
 
 
 def status(name: str) -> Mark:

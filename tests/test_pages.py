@@ -20,6 +20,7 @@ from layouts import (
     lines,
     matrix,
     org_unit,
+    projects,
     register,
     search,
     sector,
@@ -153,6 +154,7 @@ PAGES = {
     "sectors": (sectors.layout, {}),
     "sector": (sector.layout, {"key": "public_services"}),
     "sector without source": (sector.layout, {"key": "archives"}),
+    "projects": (projects.layout, {}),
     "sources": (sources.layout, {}),
     "one source": (sources.layout, {"source": "public_services"}),
     "nothing": (shell.not_found, {}),
@@ -410,7 +412,17 @@ def test_the_file_behind_a_page_answers_with_the_same_question(reader):
 
 @pytest.mark.parametrize(
     "name",
-    ["register", "indicator", "org unit", "district", "search", "sectors", "sector", "one source"],
+    [
+        "register",
+        "indicator",
+        "org unit",
+        "district",
+        "search",
+        "sectors",
+        "sector",
+        "projects",
+        "one source",
+    ],
 )
 def test_a_link_to_a_file_says_how_many_rows_it_will_have(reader, name):
     refused = dossiers("NOWHERE", "2026-11-02", 3, 1)

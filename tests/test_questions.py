@@ -43,11 +43,17 @@ COLUMNS = {
     "rejections": "source run position reason fields at rule",
     "records": "source key kind org_unit place opened_at due_at closed_at state category channel"
     " quantity lat lon known_at hash result",
+    "projects": "project name sector owner owner_name org_unit period starts due state"
+    " milestones_total milestones_reported milestones_done milestones_overdue next_milestone"
+    " next_due"
+    " planned_central planned_local planned_other planned disbursed_central disbursed_local"
+    " disbursed_other disbursed disbursed_share reported_at data_as_of polled_at late_at stale_at"
+    " freshness mark",
     "lineage": "step id parent element org_unit period value known_at source run hash",
 }
 """What everyone may rely on; a question may add columns after these."""
 
-PAST = ("standings", "values", "records", "lineage")
+PAST = ("standings", "values", "records", "projects", "lineage")
 """Questions that may be asked as of an instant."""
 
 

@@ -17,10 +17,12 @@ import python_calamine
 from connectors.config import load_sources
 from connectors.poller import poll
 from connectors.sandbox import (
+    disbursements,
     forms,
     household_survey,
     inspections,
     outbox,
+    portfolio,
     smart_services,
     telecom,
     transformation,
@@ -35,6 +37,7 @@ from ioc.period import LOCAL, Period, periods
 from ioc.principal import Principal
 from ioc.source import Source
 from kpi import health, query
+from kpi.projects import FUNDS
 from kpi.store import KpiStore, open_store
 from layouts.lines import verdict
 
@@ -126,7 +129,10 @@ def clerk(
         each.store.close()
 
 
-NAMES = ("inspections", "transformation", "telecom", "household_survey", "smart_services")
+NAMES = (
+    "inspections", "transformation", "telecom", "household_survey", "smart_services", "projects",
+    "disbursements",
+)  # fmt: skip
 Of = Callable[[str], Clerk]
 
 
@@ -520,3 +526,45 @@ def test_the_records_behind_the_closing_figure_are_its_four_services(clerk: Of):
         "traffic",
     ]
     assert set(behind.channel) == {"area-qb"}
+
+
+# --- projects ----------------------------------------------------------------------------------
+
+
+def projects(own: Clerk) -> dict[str, Any]:
+    """What the store of a system says of every project."""
+    frame = query.projects(own.store, ADMIN, now=own.now).frame()
+    return {row["project"]: row for row in frame.to_dict("records")}
+
+
+def test_the_milestones_in_the_store_are_those_that_the_office_has_seen_done(clerk: Of):
+    own = clerk("projects")
+    last = own.truth.sent_by(own.now)[-1].ends_at.astimezone(LOCAL).replace(tzinfo=None)
+    told = projects(own)
+    for work in portfolio.works(Province(OrgUnits.load(), 450, 0.2)):
+        done = sum(step.done is not None and step.done < last for step in work.plan)
+        assert told[work.code]["milestones_done"] == done, work.code
+        assert told[work.code]["milestones_reported"] in (0, work.steps)
+    assert {row["state"] for row in told.values()} >= {"done", "underway", "overdue", "planned"}
+
+
+def test_a_milestone_that_waits_for_a_decision_is_overdue_and_what_follows_is_not_done(clerk: Of):
+    told = projects(clerk("projects"))
+    for project, code in portfolio.HELD:
+        assert told[project]["state"] == "overdue", code
+
+
+def test_the_money_in_the_store_is_what_the_treasury_paid_by_fund(clerk: Of):
+    own = clerk("disbursements")
+    paid: dict[tuple[str, str], int] = {}
+    for quarter in own.truth.sent_by(own.now):
+        for row in own.truth.rows(quarter, own.now):
+            if row[0] and isinstance(row[disbursements.AMOUNT], int):
+                key = (row[0], row[3])
+                paid[key] = paid.get(key, 0) + row[disbursements.AMOUNT]
+    told, names = projects(own), dict(zip(portfolio.FUNDS, FUNDS, strict=True))
+    assert len(paid) > 30
+    for (project, fund), amount in paid.items():
+        assert told[project][f"disbursed_{names[fund]}"] == amount, (project, fund)
+    for row in told.values():
+        assert row["disbursed"] <= row["planned"]

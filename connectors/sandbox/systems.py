@@ -88,6 +88,8 @@ SYSTEMS: tuple[Listed, ...] = (
         "http://127.0.0.1:{port}",
     ),
     Listed("reporting", "reporting_office", "IOC_REPORTING_URL", "http://127.0.0.1:{port}"),
+    Listed("projects", "projects", "IOC_PROJECTS_FOLDER", "{folder}"),
+    Listed("disbursements", "disbursements", "IOC_DISBURSEMENTS_FOLDER", "{folder}"),
     Listed(
         "information_security",
         "soc",

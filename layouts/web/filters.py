@@ -43,6 +43,10 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         query.records,
         tuple("source kind state org_unit element from to open overdue located as_of".split()),
     ),
+    "projects": (
+        query.projects,
+        ("project", "sector", "org_unit", "state", "on", "as_of"),
+    ),
     "lineage": (
         query.lineage,
         ("indicator", "target", "org_unit", "from", "to", "step", "as_of"),
@@ -107,6 +111,8 @@ def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> 
 
 ARGUMENTS = {
     "target": "targets",
+    "project": "projects",
+    "sector": "sectors",
     "indicator": "indicators",
     "org_unit": "org_units",
     "source": "sources",
@@ -128,6 +134,10 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             return _listed(name, text, store.catalogue.indicators, "chỉ số")
         case "org_unit":
             return _listed(name, text, store.orgunits, "đơn vị")
+        case "project":
+            return _listed(name, text, store.catalogue.portfolio.projects, "dự án")
+        case "sector":
+            return _listed(name, text, store.catalogue.sectors, "lĩnh vực")
         case "level" | "grain":
             allowed = get_args(Level) if name == "level" else GRAINS
             if text not in allowed:

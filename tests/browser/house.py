@@ -34,7 +34,7 @@ FED = ("shared_systems", "work_files", "smart_city", "meetings", "transformation
 """Sectors that the folder of reports feeds here, whatever feeds them in the packaged catalogue."""
 COUNTED = re.compile(r"count: \w+,\s+at: \w+,(\s+where: \{[^}]*\},)?")
 """How an element of theirs is counted from records in the product: here it is declared."""
-HEARD = ("public_services", "field_reports", "staff")
+HEARD = ("public_services", "field_reports", "staff", "projects", "disbursements")
 """The packaged sources that are there in this house; all others are removed."""
 
 SOURCES = """
@@ -171,6 +171,8 @@ class House:
         self.poll("staff")
         self.take(dossiers(datetime.now(UTC)))
         self.take(field_reports(), "field_reports")
+        self.take(milestones(), "projects")
+        self.take(payments(), "disbursements")
         (self.home / "reports").rename(self.home / "mislaid")
         self.poll("reports")
 
@@ -363,6 +365,40 @@ def field_reports() -> list[Record]:
             state="resolved",
         )
         for day in range(1, 9)
+    ]
+
+
+def milestones() -> list[Record]:
+    """Two milestones of one project: done late, and long overdue."""
+    return [
+        Record(
+            key=f"DA05-M{number}",
+            kind="milestone",
+            org_unit="SNV",
+            opened_at=datetime(2022, 1, 4, 8, tzinfo=LOCAL),
+            due_at=datetime(2022 + number, 6, 30, 17, tzinfo=LOCAL),
+            closed_at=done,
+            category="DA05",
+            channel=f"M{number}",
+            state="done" if done else "underway",
+        )
+        for number, done in ((1, datetime(2023, 7, 1, 9, tzinfo=LOCAL)), (2, None))
+    ]
+
+
+def payments() -> list[Record]:
+    """What was paid for it, by two funds."""
+    return [
+        Record(
+            key=f"DA05-{fund}",
+            kind="disbursement",
+            org_unit="SNV25",
+            opened_at=datetime(2025, 12, 31, 17, tzinfo=LOCAL),
+            category="DA05",
+            channel=fund,
+            quantity=amount,
+        )
+        for fund, amount in (("central", 4_200.0), ("local", 1_310.0))
     ]
 
 

@@ -19,7 +19,7 @@ DISTRICTS = "/indicator/I02b?level=district"
 COMMUNES = "/indicator/I02b?level=commune"
 LONG = ("/indicator/I02b", "/indicator/I12a", LONGEST)
 DRAWN = (*LONG, "/indicator/I11b")  # of I11b one month was assessed
-CODES = r"2\.2|ODbL 1\.0|\bI\d+[a-z]?\.\d[a-z]?\b"  # a section, a licence, indicators
+CODES = r"\b[25]\.\d\b|ODbL 1\.0|\bI\d+[a-z]?\.\d[a-z]?\b"  # sections, a licence, indicators
 UNMEASURED = ("/indicator/I12b", "/sector/field_feedback")  # no line to reach
 PAGES = (
     "/",
@@ -43,6 +43,8 @@ PAGES = (
     "/sector/field_feedback",  # no target
     "/sector/meetings?indicator=I07b",  # districts alone
     "/sector/archives",  # without a source
+    "/projects",
+    "/projects?state=overdue",
     "/sources",
     "/sources/staff",
     "/khong-co",  # nothing is there

@@ -281,6 +281,36 @@ def test_a_sector_shows_the_rows_of_its_files(house: House, visit: Any) -> None:
     page.close()
 
 
+def test_the_projects_page_shows_the_rows_of_its_file(house: House, visit: Any) -> None:
+    """State, milestones and money of every project; the bars add them up by source of funds."""
+    page = visit("/projects").page
+    address = page.locator("#projects-list a[href*='projects.csv']").get_attribute("href")
+    rows = table(house, without(address, "download"))
+    shown = page.locator("tr[data-project]")
+    assert shown.count() == len(rows) > 20
+    told = 0
+    for row in rows:
+        line = page.locator(f"tr[data-project={row['project']}]")
+        assert line.get_attribute("data-state") == row["state"]
+        words = plain(line.inner_text())
+        assert row["name"] in words and theme.PROJECT[row["state"]].word in words
+        done = text.counts(whole(row["milestones_done"]), whole(row["milestones_total"]))
+        assert f"{done} mốc xong" in words
+        paid, planned = whole(row["disbursed"]), whole(row["planned"])
+        assert plain(text.percent(paid, planned)) in words
+        told += paid > 0
+    assert told == 1
+    for name, words in text.FUNDS.items():
+        paid, planned = (
+            sum(whole(row[f"{what}_{name}"]) for row in rows) for what in ("disbursed", "planned")
+        )
+        bar = plain(page.locator(".fund", has_text=words).inner_text())
+        assert plain(text.counts(paid, planned)) in bar, name
+    late = table(house, "/api/v1/records.csv?kind=milestone&overdue=1")
+    assert page.locator(".late-list tbody tr").count() == len(late) == 1
+    page.close()
+
+
 def test_the_button_saves_a_file_that_a_spreadsheet_opens_right(
     house: House, visit: Any, tmp_path: Any
 ) -> None:
