@@ -233,8 +233,8 @@ def viewed(kind: str, store: Any, folder: Path) -> dict[str, Any]:
     fields = {"org_unit": "don_vi", "opened_at": "ngay", "category": "ma", "changed_at": "cap_nhat"}
     fields |= {"state": {"path": "dat", "values": {"1": "upgraded"}}}
     source = source_of(
-        id=f"nguon_{kind}", name="Thử", kind=kind, url=f"sqlite:///{path}", owner="VPUB", every="30s",
-        serves=["department"], key="ma", record="system_check", fields=Lined(fields),
+        id=f"nguon_{kind}", name="Thử", kind=kind, url=f"sqlite:///{path}", owner="VPUB",
+        every="30s", serves=["department"], key="ma", record="system_check", fields=Lined(fields),
         options=Lined({"view": "v", "changed": "cap_nhat"}),
     )  # fmt: skip
     health.publish_sources(store, [source])
