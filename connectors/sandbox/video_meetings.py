@@ -1,8 +1,7 @@
 """The video-conference system of the sample: a view of monthly counts by reporting authority.
 
 The office of the provincial committee counts meetings with the districts, each district those with
-its communes, until 30/6/2025. From 1/7/2025 the office counts meetings with the communes: a new
-series.
+its communes, until 30/6/2025. From then on the office counts those with the communes: a new series.
 """
 
 import calendar
@@ -19,12 +18,14 @@ from ioc.period import LOCAL
 
 VIEW = "v_hop_truc_tuyen"
 KINDS = ("tinh_huyen", "huyen_xa", "tinh_xa")
-COUNTS = tuple(f"{kind}_{what}" for kind in KINDS for what in ("so", "truc_tuyen"))
-COLUMNS = ("ma_don_vi", "thang", *COUNTS, "thu_ky", "ghi_chu", "cap_nhat")
+COUNTED = tuple(f"{kind}_{what}" for kind in KINDS for what in ("so", "truc_tuyen"))
+COLUMNS = ("ma_don_vi", "thang", *COUNTED, "thu_ky", "ghi_chu", "cap_nhat")
 LAST_OF_DISTRICTS = (2025, 6)
 PROVINCE = ((2021, 0.31), (2022, 0.42), (2023, 0.51), (2024, 0.58), (2025, 0.64), (2026, 0.68))
 DISTRICT = ((2021, 0.16), (2022, 0.22), (2023, 0.29), (2024, 0.34), (2025, 0.4), (2026, 0.4))
-EXACT = 10  # meetings of each district in each month of 2025, four of them online: 40 % exactly
+EXACT = (
+    10  # meetings of each district in each month of 2025, four of them online: 40 % to the letter
+)
 
 
 class Meetings:
