@@ -180,7 +180,8 @@ def test_the_day_under_way_is_asked_about_since_its_own_midnight(server: Any) ->
     source = metrics(
         server.url,
         options=options(
-            queries={"up": 'sum by (ma_don_vi) (sum_over_time(up{job="may_chu"}[$day]))'}
+            queries={"up": 'sum by (ma_don_vi) (sum_over_time(up{job="may_chu"}[$day]))'},
+            step="1s",
         ),
     )
     until = time.monotonic() + 60
@@ -328,6 +329,19 @@ def test_a_long_past_is_read_a_month_at_a_time_and_resumed_where_it_broke() -> N
         }
 
 
+def test_the_day_under_way_is_asked_about_at_its_last_whole_step_and_not_before_the_first() -> None:
+    with Chaos(serve(told([]))) as server:
+        source = metrics(server.url, options=options(days=1, step="5m"))
+        for at, asked in (("08:04", "08:00"), ("08:05", "08:05"), ("00:04", None)):
+            server.requests.clear()
+            now = datetime.fromisoformat(f"2026-11-22T{at}:59+07:00")
+            found = batches(source, now=now)
+            assert len(found) == len(server.requests) == bool(asked)
+            for request in server.requests:
+                said = datetime.fromtimestamp(int(request.query["time"]), LOCAL)
+                assert said.isoformat() == f"2026-11-22T{asked}:00+07:00"
+
+
 @pytest.mark.parametrize("since", ["2999-01-01", "hôm qua", "", '{"v":1}'])
 def test_a_watermark_that_cannot_be_is_refused(since: str) -> None:
     with pytest.raises(Broken, match="mốc đã lưu"):
@@ -343,6 +357,7 @@ def test_a_watermark_that_cannot_be_is_refused(since: str) -> None:
         ({"labels": "ma"}, "labels"),
         ({"queries": {"day": "up"}}, "không được là nhãn"),
         ({"days": 0}, "days"),
+        ({"step": "mỗi giờ"}, "step"),
     ],
 )
 def test_options_that_do_not_fit_are_told(changed: dict[str, Any], said: str) -> None:

@@ -1,8 +1,9 @@
 """Prometheus: figures of machines and links, one row for each org unit and day.
 
-Each query is asked at the end of every whole day, and now for the day under way. ``$day`` in it
-stands for the length of the day that is asked about, so that a range never reaches into the day
-before. What was not scraped has no sample: it is absent, and so is NaN or an infinity.
+Each query is asked at the end of every whole day, and of the day under way at its last whole
+``step``: a figure of every minute would be a version of every minute. ``$day`` in it stands for
+the length of the day that is asked about, so that a range never reaches into the day before. What
+was not scraped has no sample: it is absent, and so is NaN or an infinity.
 """
 
 import math
@@ -15,14 +16,14 @@ from connectors.wire import parse_json
 from ioc.errors import Broken
 from ioc.model import Batch
 from ioc.period import LOCAL
-from ioc.source import Source
+from ioc.source import Source, duration
 
-OPTIONS = {"queries", "labels", "days", "path", "max_rows"}
+OPTIONS = {"queries", "labels", "days", "step", "path", "max_rows"}
 DAYS = 15  # what a server keeps that was told nothing else
 MAX_ROWS = 50_000  # samples of one answer
 WINDOW = 31  # days of one batch
 _DAY = timedelta(days=1)
-_MINUTE = timedelta(minutes=1)  # a day that has only begun is not asked about yet
+STEP = "1h"
 _SAID = (400, 422)  # the server says in its answer what is wrong with the query
 
 Rows = dict[tuple[str, ...], dict[str, Any]]
@@ -51,8 +52,9 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
         last = min(first + (WINDOW - 1) * _DAY, today - _DAY)
         yield _batch(source, io, [_Moment(day, _end(day)) for day in _days(first, last)])
         first = last + _DAY
-    if now - _end(today - _DAY) >= _MINUTE:
-        yield _batch(source, io, [_Moment(today, now.replace(microsecond=0))])
+    begun, step = _end(today - _DAY), duration(source.options.get("step", STEP))
+    if steps := (now - begun) // step:
+        yield _batch(source, io, [_Moment(today, begun + steps * step)])
 
 
 def probe(source: Source, io: IO) -> Iterator[Batch]:
@@ -72,6 +74,10 @@ def faults(source: Source) -> Iterator[tuple[str, str]]:
     days = source.options.get("days", DAYS)
     if type(days) is not int or days < 1:
         yield "options", "days phải là số nguyên từ 1"
+    try:
+        duration(source.options.get("step", STEP))
+    except ValueError as error:
+        yield "options", f"step: {error}"
     if "kind" in source.paging.model_fields_set:
         yield "paging", "loại prometheus không phân trang"
 

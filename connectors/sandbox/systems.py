@@ -80,6 +80,7 @@ SYSTEMS: tuple[Listed, ...] = (
     Listed("smart_services", "smart_services", "IOC_SMART_SERVICES_FOLDER", "{folder}"),
     Listed("telecom", "telecom", "IOC_TELECOM_FOLDER", "{folder}"),
     Listed("household_survey", "household_survey", "IOC_HOUSEHOLD_SURVEY_FOLDER", "{folder}"),
+    Listed("data_centre", "data_centre", "IOC_DATA_CENTRE_URL", "http://127.0.0.1:{port}"),
     Listed("public_order", "public_order", "IOC_PUBLIC_ORDER_URL", "http://127.0.0.1:{port}"),
     Listed(
         "online_information",
