@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from connectors.privacy import Hasher, secret_key
 from ioc.config import expand, references, secret
 from ioc.errors import Broken, NeedsCredentials
-from ioc.source import ApiKey, Basic, Bearer, Headers, OAuth2, PrivateKey, Source
+from ioc.source import ApiKey, Basic, Bearer, Headers, NoAuth, OAuth2, PrivateKey, Source
 
 Post = Callable[[str, dict[str, str], dict[str, str]], bytes]
 
@@ -78,6 +78,10 @@ class Credentials:
                 words = self._secret(phrase) if phrase else None
                 return Login(expand(user, self._env), "", self._secret(key), words)
         raise NeedsCredentials("nguồn chưa khai auth: basic hoặc private_key")
+
+    def login_if_any(self) -> Login | None:
+        """The login; None where the source is open."""
+        return None if isinstance(self._source.auth, NoAuth) else self.login()
 
     def forget(self) -> None:
         """Drop the kept token: the source no longer takes it."""

@@ -20,6 +20,7 @@ STEP_SECONDS = 0.5  # how long one read may keep us from noticing that the proce
 Origin = tuple[str, str, int]
 WEB = ("http", "https")
 _PORTS = {"http": 80, "https": 443, "imap": 143, "imaps": 993, "sftp": 22}
+_PORTS |= {"mqtt": 1883, "mqtts": 8883}
 _METADATA = {ipaddress.ip_address(text) for text in ("100.100.100.200", "fd00:ec2::254")}
 
 

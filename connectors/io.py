@@ -27,7 +27,9 @@ from connectors.credentials import Credentials, Proof
 from connectors.door import Door, Origin, Transport, origin_of
 from connectors.folder import File, Shelf
 from connectors.shelves import origin_at, shelf_at
+from connectors.spool import Spool
 from connectors.stream import Stream, connected
+from connectors.subscription import Keep, Visit, Wish, visit
 from connectors.values import zone_of
 from connectors.wire import (
     TimedOut,
@@ -104,6 +106,7 @@ class IO:
     ):
         options = source.options
         self._source, self._env, self._clock, self._sleep = source, env, clock, sleep
+        self._settings = settings
         self._seconds = float(options.get("deadline", 30))
         self._ends = clock() + float(options.get("poll_deadline", 900))
         self._until = self._ends
@@ -127,8 +130,9 @@ class IO:
             self._client.close()
         if "_database" in vars(self):
             self._database.drop()
-        if "_shelf" in vars(self):
-            self._shelf.close()
+        for name in ("_shelf", "spool"):
+            if name in vars(self):
+                vars(self)[name].close()
 
     @property
     def url(self) -> str:
@@ -405,9 +409,9 @@ class IO:
             body = self._shelf.read(file)
         return body if self._shelf.counted else self.take(body)
 
-    def take(self, body: bytes) -> bytes:
+    def take(self, body: bytes, calls: int = 1) -> bytes:
         """Bytes that were read, counted as evidence."""
-        self.calls += 1
+        self.calls += calls
         self.bytes_read += len(body)
         self._digest.update(body)
         return body
@@ -416,8 +420,33 @@ class IO:
         """A connection to the source's own host, for a protocol that is not HTTP."""
         self.calls += 1
         scheme, host, port = self._home
-        tls = _tls(self._source.options.get("ca_file")) if scheme == "imaps" else None
+        tls = _tls(self._source.options.get("ca_file")) if scheme in ("imaps", "mqtts") else None
         return connected(self._door, host, port, tls=tls, remaining=self.remaining)
+
+    # -- messages ---------------------------------------------------------------------------
+
+    def subscribe(self, wish: Wish, keep: Keep) -> Visit:
+        """Take what the broker has for us; ``keep`` makes each group safe before it is told so.
+
+        Raises:
+            Transient: no connection after some tries, or it broke; what was kept is safe.
+            NeedsCredentials, Broken: as ``connectors.subscription.visit`` says.
+        """
+        with self._one_request():
+            for retry in range(RETRIES + 1):
+                try:
+                    return visit(self, wish, keep, self._cap)
+                except Transient as error:
+                    self._wait_or_raise(error, retry)
+            raise AssertionError("unreachable")
+
+    @functools.cached_property
+    def spool(self) -> Spool:
+        """Where the source's messages are safe until they are stored."""
+        folder = getattr(self._settings, "data", None)
+        if folder is None:
+            raise Broken("chưa có thư mục dữ liệu để giữ tin của máy chủ MQTT")
+        return Spool(Path(folder) / "spool" / f"{self._source.id}.sqlite")
 
     @functools.cached_property
     def _shelf(self) -> Shelf:

@@ -15,7 +15,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from connectors import cumulative
-from connectors.paths import PLAIN, Get, getter
+from connectors.paths import Get, getter
 from connectors.privacy import Hasher, secret_key
 from connectors.values import (
     FUTURE,
@@ -39,7 +39,7 @@ _NUMBERS = ("quantity", "lat", "lon")
 _REQUIRED = {"org_unit", "opened_at", "period"}
 _OPTIONS = {"path", "values", "format", "zone", "locale", "signed", "required", "grain", "match"}
 _OPTIONS |= {"cumulative"}
-_TABLES = ("sheet", "sql")  # kinds whose fields are headings or columns, never expressions
+_FLAT = ("mqtt", "sheet", "sql")  # rows keyed by what is declared, never searched
 
 Item = Record | Reading | Rejection
 
@@ -55,7 +55,7 @@ class Mapper:
             element: _field(source, "value", spec)
             for element, spec in (source.readings or {}).items()
         }
-        self._flat = flat = source.kind in _TABLES
+        self._flat = flat = source.kind in _FLAT
         self._keys = {path: getter(path, flat=flat) for path in source.keys}
         self._record = source.record
         self._past = [name for name in _INSTANTS if name in self._fields and name != "due_at"]
@@ -273,7 +273,7 @@ def _field(source: Source, name: str, spec: Any) -> _Field:
         raise ValueError(f"trường {name}: thiếu path")
     required = bool(options.get("required")) or name in _REQUIRED
     try:
-        get = getter(path, flat=source.kind in _TABLES)
+        get = getter(path, flat=source.kind in _FLAT)
         return _Field(path, get, _reader(source, name, options), required)
     except (JMESPathError, re.error, KeyError, ValueError, TypeError) as error:
         raise ValueError(f"trường {name}: {error}") from error

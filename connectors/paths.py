@@ -8,6 +8,8 @@ import jmespath
 
 PLAIN = re.compile(r"[^.\[\]|&*@`'\"(){}?]+")
 
+_TOP = re.compile(r'\s*"?([^.\[\]|"\s]+)')
+
 Get = Callable[[Mapping[str, Any]], Any]
 
 
@@ -20,3 +22,11 @@ def getter(path: str, *, flat: bool = False) -> Get:
     if flat or PLAIN.fullmatch(path):
         return lambda row: row.get(path)
     return jmespath.compile(path).search
+
+
+def top(path: str) -> str:
+    """The key of a row at which a path begins."""
+    if PLAIN.fullmatch(path):
+        return path
+    found = _TOP.match(path)
+    return found[1] if found else path

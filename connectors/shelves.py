@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from connectors.io import IO
 
 STREAMS = ("sftp", "imap", "imaps")
+BROKERS = ("mqtt", "mqtts")
 DAV = "webdav+"
 _FILES = (*STREAMS, *(DAV + scheme for scheme in WEB))
 
@@ -24,7 +25,7 @@ def scheme_of(url: str) -> str:
 
 def origin_at(url: str) -> Origin:
     """The origin of a source's own address, of whatever protocol."""
-    return origin_of(url.removeprefix(DAV), (*WEB, *STREAMS))
+    return origin_of(url.removeprefix(DAV), (*WEB, *STREAMS, *BROKERS))
 
 
 def refuse_place(url: str) -> None:

@@ -6,6 +6,7 @@ remains, and no answer is larger than what was allowed for it, whatever a server
 
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 import httpcore2
 
@@ -60,6 +61,11 @@ class Stream:
         except (httpcore2.NetworkError, httpcore2.TimeoutException):
             raise ConnectionResetError("write") from None
         return len(data)
+
+    @property
+    def socket(self) -> Any:
+        """The socket itself, TLS and all, for a library that waits on it by itself."""
+        return self._wire.get_extra_info("socket")
 
     def settimeout(self, seconds: float | None) -> None:
         """How long ``recv`` waits; None is until the deadline."""

@@ -27,6 +27,7 @@ _NUMBERS = {
 }
 _EXCEL_ZERO = {"excel": datetime(1899, 12, 30), "excel1904": datetime(1904, 1, 1)}  # noqa: DTZ001
 _CACHED = 20_000
+MASKED = "(đã che)"
 
 Read = Callable[[Any], Any]
 
@@ -86,11 +87,15 @@ def coded(table: Mapping[str, str] | None) -> Read:
     return read
 
 
+def is_harmless(text: str) -> bool:
+    """Whether a text is a code, a number or a time, and nothing personal."""
+    return bool(_CODE.fullmatch(text) or _FIGURE.fullmatch(text)) and not personal(text)
+
+
 def shown(text: str) -> str:
     """A value for a reason or a rejection: a code, a number or a time; words are masked."""
     text = clean(text)
-    harmless = len(text) <= 40 and (_CODE.fullmatch(text) or _FIGURE.fullmatch(text))
-    return text if harmless and not personal(text) else "(đã che)"
+    return text if len(text) <= 40 and is_harmless(text) else MASKED
 
 
 def number(locale: str | None, *, signed: bool = False) -> Read:

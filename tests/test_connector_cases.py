@@ -3,7 +3,8 @@
 ``tests/cases/<kind>/<case>/payload.*`` goes through the packaged source of that kind (changed by
 ``source.yaml`` beside it; a kind without a packaged source has the whole source there) and must
 give exactly ``expected.csv``. A payload is a file of the folder for ``sheet``, a script that makes
-the database for ``sql``, what a server answers for every other kind. To add a case, add a folder;
+the database for ``sql``, a message for ``mqtt``, what a server answers for every other kind. To add
+a case, add a folder;
 ``IOC_WRITE_EXPECTED=1`` writes what came out, to be read before it is kept.
 """
 
@@ -15,6 +16,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,13 +28,14 @@ from connectors.kinds import KINDS
 from ioc.config import Lined, read_yaml
 from ioc.errors import Broken
 from ioc.source import Source
+from tests.brokers import queued
 from tests.chaos import Answer, Chaos, serve
 
 CASES = Path(__file__).with_name("cases")
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 PACKAGED_OF = {"open311": "field_reports", "rest": "public_services", "sheet": "staff"}
 PACKAGED_OF |= {"taxii": "information_security", "feed": "public_order"}
-PACKAGED_OF |= {"sensorthings": "environment"}
+PACKAGED_OF |= {"mqtt": "traffic", "sensorthings": "environment"}
 HEADERS_OF = {"taxii": {"X-TAXII-Date-Added-Last": "2026-11-20T02:03:04.567890Z"}}
 """What a server of the kind says beside its body."""
 COLUMNS = ["item", "position", "org_unit", "opened_at", "due_at", "closed_at", "changed_at"]
@@ -70,8 +73,9 @@ def items_of(kind: str, folder: Path, tmp_path: Path) -> list[Any]:
     payloads = sorted(folder.glob("payload.*"))
     said = HEADERS_OF.get(kind, {})
     answers = [Answer(body=p.read_bytes(), type=type_of(p), headers=said) for p in payloads]
-    with Chaos(serve(*answers, Answer({"data": []}))) as server:
-        url = str(tmp_path) if kind == "sheet" else server.url
+    bodies = [path.read_bytes() for path in payloads if path.stat().st_size]
+    with Chaos(serve(*answers, Answer({"data": []}))) as server, queued(bodies) as broker:
+        url = {"sheet": str(tmp_path), "mqtt": broker}.get(kind, server.url)
         for path in payloads:
             if kind == "sheet":
                 (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -80,7 +84,8 @@ def items_of(kind: str, folder: Path, tmp_path: Path) -> list[Any]:
         source = case_source(kind, folder, url)
         mapper = mapping.compile(source, b"a key of thirty-two bytes for it")
         items: list[Any] = []
-        with IO(source, now=lambda: NOW, sleep=lambda _: None) as door:
+        settings = SimpleNamespace(data=tmp_path)
+        with IO(source, settings, now=lambda: NOW, sleep=lambda _: None) as door:
             try:
                 for batch in KINDS[kind].poll(source, None, door):
                     items += mapper.map_rows(batch, NOW)

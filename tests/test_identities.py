@@ -30,6 +30,7 @@ from ioc.settings import Settings
 from ioc.source import Source
 from kpi import health
 from layouts.web import api
+from tests.brokers import queued
 from tests.chaos import Answer, Chaos, serve
 from tests.fields import sheet_source, source_of
 from tests.test_connector_cases import CASES, HEADERS_OF, case_source, type_of
@@ -244,8 +245,27 @@ def viewed(kind: str, store: Any, folder: Path) -> dict[str, Any]:
 
 
 COLUMNS = ("ma", "don_vi", "ngay", "dat", "cap_nhat")
+
+
+def published(kind: str, store: Any, folder: Path) -> dict[str, Any]:
+    """One poll of a broker whose messages are full of persons, their ids and topics too."""
+    pattern = json.loads((CASES / kind / "normal" / "payload.1.json").read_bytes())
+    persons, bodies = planted(kind), []
+    for i, person in enumerate(persons):
+        row = pattern | {"id": f"m{i}", "thietBi": 1000 + i}
+        if i % 4 == 0:
+            row[("maXa", "id", "thoiDiem", "soXe")[i // 4 % 4]] = person[i // 4 % len(person)]
+        bodies.append(json.dumps(row | dict(zip(BESIDE, person, strict=True))).encode())
+    topic = f"giaothong/{persons[0].phone}/tong"
+    with queued([*bodies, persons[1].name.encode()], topic) as url:
+        source = case_source(kind, CASES / kind / "normal", url)
+        source = source.model_copy(update={"id": f"nguon_{kind}"})
+        health.publish_sources(store, [source])
+        return poll(store, source, Settings(data=folder, database_url=store.url), now=NOW)
+
+
 FOLDED = ("sensorthings",)  # many values of a server become one row
-SENT: dict[str, Callable[..., dict[str, Any]]] = {"sql": viewed}
+SENT: dict[str, Callable[..., dict[str, Any]]] = {"mqtt": published, "sql": viewed}
 """Kinds whose servers speak no plain reply, with their own way through."""
 
 

@@ -2,10 +2,22 @@
 
 from types import ModuleType
 
-from connectors.kinds import feed, open311, prometheus, rest, sensorthings, sheet, soap, sql, taxii
+from connectors.kinds import (
+    feed,
+    mqtt,
+    open311,
+    prometheus,
+    rest,
+    sensorthings,
+    sheet,
+    soap,
+    sql,
+    taxii,
+)
 
 KINDS: dict[str, ModuleType] = {
     "feed": feed,
+    "mqtt": mqtt,
     "open311": open311,
     "prometheus": prometheus,
     "rest": rest,

@@ -75,6 +75,13 @@ SYSTEMS: tuple[Listed, ...] = (
         "sqlite:///{folder}/hop.sqlite",
     ),
     Listed("environment", "environment", "IOC_ENVIRONMENT_URL", "http://127.0.0.1:{port}"),
+    Listed(
+        "traffic",
+        "traffic",
+        "IOC_TRAFFIC_URL",
+        "mqtt://127.0.0.1:{port}",
+        sample={"IOC_TRAFFIC_PASSWORD": "du-lieu-mau-khong-bi-mat"},
+    ),
     Listed("inspections", "inspections", "IOC_INSPECTIONS_FOLDER", "{folder}"),
     Listed("transformation", "transformation", "IOC_TRANSFORMATION_FOLDER", "{folder}"),
     Listed("smart_services", "smart_services", "IOC_SMART_SERVICES_FOLDER", "{folder}"),
