@@ -15,7 +15,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from connectors import cumulative
-from connectors.paths import Get, getter
+from connectors.paths import PLAIN, Get, getter
 from connectors.privacy import Hasher, secret_key
 from connectors.values import (
     FUTURE,
