@@ -270,8 +270,11 @@ def test_the_recipes_of_the_readme_load_as_they_are_written(tmp_path):
     before = catalogues.load_catalogue()
     after = catalogues.load_catalogue(tmp_path)
     assert len(after.indicators) == len(before.indicators) + 1
-    sources = load_sources([PACKAGED, tmp_path / "sources.yaml"], env={})
-    assert set(sources[-1].readings) <= set(after.elements)
+    *packaged, added = load_sources([PACKAGED, tmp_path / "sources.yaml"], env={})
+    assert len(packaged) == len(load_sources([PACKAGED], env={}))  # it takes nobody's place
+    assert set(added.readings or {}) <= set(after.elements)
+    counted = {element.count for element in after.elements.values()}
+    assert added.readings or added.record in counted
 
 
 def test_every_command_in_the_documents_exists():

@@ -34,6 +34,8 @@ SERVED = {
     "systems": ("I01", "I10"),
 }
 """Sources that only tests have, and the indicators that they feed."""
+UNFED = ("archives",)
+"""Sectors that no system feeds here, whatever the product reads by now."""
 DERIVED = ("observation", "member", "rollup", "standing")
 STORED = ("record", "record_version", *DERIVED)
 
@@ -115,6 +117,11 @@ def with_sources(catalogue: Catalogue) -> Catalogue:
         id: replace(catalogue.indicators[id], source=name)
         for name, ids in SERVED.items()
         for id in ids
+    }
+    fed |= {
+        id: replace(one, source=None)
+        for id, one in catalogue.indicators.items()
+        if one.sector in UNFED
     }
     said = {
         name: declared(catalogue.elements[name]) for each in SOURCES for name in each.readings or ()

@@ -88,6 +88,13 @@ SYSTEMS: tuple[Listed, ...] = (
     Listed("telecom", "telecom", "IOC_TELECOM_FOLDER", "{folder}"),
     Listed("household_survey", "household_survey", "IOC_HOUSEHOLD_SURVEY_FOLDER", "{folder}"),
     Listed("data_centre", "data_centre", "IOC_DATA_CENTRE_URL", "http://127.0.0.1:{port}"),
+    Listed(
+        "archives",
+        "archives",
+        "IOC_ARCHIVES_URL",
+        "webdav+http://127.0.0.1:{port}/so-hoa",
+        {"IOC_ARCHIVES_PASSWORD": "du-lieu-mau-khong-bi-mat"},
+    ),
     Listed("public_order", "public_order", "IOC_PUBLIC_ORDER_URL", "http://127.0.0.1:{port}"),
     Listed(
         "online_information",
