@@ -249,6 +249,10 @@ class _Loading:
         if target.operator != "qualitative" and None in names:
             form.fault(f"có ngưỡng nhưng {indicator.id} chưa có tử số, mẫu số", "indicators")
         for element in (self.elements[name] for name in names if name in self.elements):
+            if element.suppress_below:
+                form.fault(
+                    f"phần tử {element.id} che số nhỏ nên không xét mục tiêu được", "indicators"
+                )
             if part.population != "area" and element.serves != (part.population,):
                 form.fault(
                     f"phần tử {element.id} phải ghi “serves: [{part.population}]”", "population"

@@ -49,6 +49,13 @@ class Element:
     """So many times what was known before is taken, and looked at."""
     jump_from: float = JUMP_FROM
     """Below this size a figure may jump: from 2 to 30 people is no alarm."""
+    suppress_below: int | None = None
+    """A smaller count of people is stored and summed, and told of no org unit."""
+
+    def hides(self, figure: float | None) -> bool:
+        """Whether a figure is so small that it might point at a person."""
+        least = self.suppress_below
+        return least is not None and figure is not None and figure < least
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def read_element(name: str, form: Form) -> Element:
     for key in ("at", "where", "distinct"):
         if reading and form.has(key):
             form.fault(f"số liệu do nguồn khai báo không có mục “{key}”", key)
-    for key in ("range", "jump", "jump_from"):
+    for key in ("range", "jump", "jump_from", "suppress_below"):
         if counted and form.has(key):
             form.fault(f"số đếm từ bản ghi không có mục “{key}”", key)
     distinct = form.choice("distinct", FIELDS) if form.has("distinct") else None
@@ -113,6 +120,7 @@ def read_element(name: str, form: Form) -> Element:
         range=_read_range(form),
         jump=_more_than(form, "jump", 1, JUMP),
         jump_from=_more_than(form, "jump_from", 0, JUMP_FROM),
+        suppress_below=_read_least(form),
     )
     if len({distinct is not None, *(s == "distinct" for s in _sums(element))}) > 1:
         form.fault("đếm không trùng thì cả distinct, over_time và over_units đều phải ghi vậy")
@@ -142,6 +150,14 @@ def _more_than(form: Form, key: str, least: float, default: float) -> float:
     if found <= least:
         form.fault(f"mục “{key}” phải lớn hơn {least:g}", key)
     return found
+
+
+def _read_least(form: Form) -> int | None:
+    least = form.number("suppress_below")
+    if least is not None and (not isinstance(least, int) or least < 2):
+        form.fault("mục “suppress_below” phải là số nguyên từ 2", "suppress_below")
+        return None
+    return least
 
 
 def _sums(element: Element) -> tuple[str, str]:

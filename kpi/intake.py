@@ -18,6 +18,7 @@ from kpi.firstload import Group, groups_of
 from kpi.given import take_over, weaker
 from kpi.records import RECORD_COLUMNS, drop_known, remove, write_records
 from kpi.schema import FAR, micros
+from kpi.smallness import hushed
 from kpi.store import KpiStore
 from kpi.tally import OBSERVATION
 from kpi.validation import SUSPECTED, Taken, printable, rejection_of
@@ -248,9 +249,10 @@ def _keep_rejections(
     if not rejections:
         return 0
     at = micros(now)
+    elements = store.catalogue.elements
     rows = [
         (source, run, printable(r.position), r.reason, _written(r.fields), r.hash, at, r.rule)
-        for r in rejections
+        for r in (hushed(said, elements) for said in rejections)
     ]
     columns = ("source", "run", "position", "reason", "fields", "hash", "at", "rule")
     names = ", ".join(columns)

@@ -74,8 +74,9 @@ def lineage(
         counted (``record_version``, ``value`` 1 each, with their content hash). Children add up
         to their parent, save a ``distinct`` count, whose records stand under the sum itself,
         and a stock, under which stands the last reading of each org unit in the calendar year.
-        ``run`` is the poll that brought a row, where one did. ``step`` is the last kind of row
-        that is wanted. The period is that from ``first`` to ``last``, by default this month.
+        A figure that is suppressed has no value on any step. ``run`` is the poll that brought a
+        row, where one did. ``step`` is the last kind of row that is wanted. The period is that
+        from ``first`` to ``last``, by default this month.
 
     Raises:
         UnknownFilter: not exactly one indicator and org unit that exist, an unknown step, or
@@ -99,7 +100,7 @@ def lineage(
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         found: list[tuple] = []
         for row in _rows(snapshot, chosen[0], units[0].uid, targets, periods, STEPS.index(step)):
-            found.append(row)
+            found.append(_told(store.catalogue.elements.get(row[3]), row))
             if len(found) > MOST:
                 raise UnknownFilter(
                     f"quá {MOST} dòng: hãy hỏi một đơn vị nhỏ hơn, một kỳ ngắn hơn,"
@@ -108,6 +109,12 @@ def lineage(
         return iter(found)
 
     return Answer(tuple(COLUMNS), store, rows, now, as_of)
+
+
+def _told(element: Element | None, row: tuple) -> tuple:
+    """The row, without its figure where that is too small to be told."""
+    at = COLUMNS.index("value")
+    return (*row[:at], None, *row[at + 1 :]) if element and element.hides(row[at]) else row
 
 
 def _periods(first: Period, last: Period) -> list[Period]:

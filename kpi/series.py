@@ -76,7 +76,10 @@ def _rows_of(
                 num = 0.0 if num is None and numerator.silence == "zero" else num
                 den = 0.0 if den is None and base.silence == "zero" and not counts_only else den
             value = pace.ratio(num, 1.0 if counts_only else den, indicator.factor)
-            if not reason and value is None:
+            if any(side.hides(n) for side, n in ((numerator, num), (denominator, den)) if side):
+                num = den = value = None
+                reason = "suppressed"
+            elif not reason and value is None:
                 reason = "zero_denominator" if den == 0 else "not_reported"
             known = max((side[3] for side in (above, below) if side), default=None)
             yield (

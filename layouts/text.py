@@ -322,6 +322,7 @@ REASONS = {  # why a cell is empty
     "not_reported": "chưa báo cáo",
     "not_covered": "nguồn chưa đọc đến kỳ này",
     "zero_denominator": "mẫu số bằng 0",
+    "suppressed": "che vì số người quá ít",
 }
 CERTAINTY = {"explicit": "câu chữ rõ", "unclear": "câu chữ có hai cách đọc", "none": ""}
 LEVELS_SHORT = {

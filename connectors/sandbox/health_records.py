@@ -11,7 +11,7 @@ from connectors.sandbox.sector_figures import months, share, size_of
 from ioc.model import OrgUnit
 
 BEGAN = date(2022, 1, 1)
-RECORDS = ((2022, 0.12), (2023, 0.35), (2024, 0.58), (2025, 0.74), (2026, 0.85), (2027, 0.9))
+RECORDS = ((2022, 0.0), (2023, 0.35), (2024, 0.58), (2025, 0.74), (2026, 0.85), (2027, 0.9))
 LINKED = ((2022, 0.4), (2023, 0.6), (2024, 0.78), (2025, 0.9), (2026, 0.96), (2027, 1.0))
 
 
