@@ -18,6 +18,9 @@ from flask.testing import FlaskClient
 
 import app as program
 from connectors import poller
+from connectors.config import load_sources
+from connectors.folder import File
+from connectors.kinds import sheet
 from connectors.poller import poll, poll_given
 from ioc.errors import Forbidden
 from ioc.form import EXAMPLE, GUIDE, MOST_BYTES, file_name, form_of, is_by_hand
@@ -171,6 +174,22 @@ def test_only_a_source_of_sheets_has_a_form_and_only_where_its_period_can_be_sai
     assert form is not None
     assert [column["heading"] for column in form["columns"]] == ["Mã", "Mã đơn vị", "Tổng số",
                                                                  "Có máy tính"]  # fmt: skip
+
+
+def test_every_packaged_source_of_sheets_reads_its_own_template_and_nothing_in_it(
+    sqlite_store: KpiStore, settings: Any
+) -> None:
+    sources = [source for source in load_sources(env={}) if source.kind == "sheet"]
+    assert len(sources) > 1
+    health.publish_sources(sqlite_store, sources)
+    client = client_of(sqlite_store, settings)
+    for source in sources:
+        answer = client.get(f"/upload/template/{source.id}.xlsx", base_url=HERE)
+        assert answer.status_code == 200, source.id
+        name = answer.headers["Content-Disposition"].split('"')[1]
+        file = File(name, len(answer.data), NOW, 0)
+        (batch,) = sheet.alone(source, file, answer.data)
+        assert batch.rows and not any(batch.rows), f"{source.id}: the example row is no data"
 
 
 @pytest.mark.parametrize(
