@@ -7,6 +7,7 @@ A folder of the same shape given by ``IOC_CONFIG`` replaces files of the same na
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +20,12 @@ from kpi.declared import Form
 from kpi.elements import Element, Indicator, read_element, read_indicator
 from kpi.projects import Portfolio, read_portfolio
 from kpi.targets import Part, Target, read_plan
+from kpi.tasks import Tasks, read_tasks
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PACKAGED = Path(__file__).parent
-PROJECTS = "projects.yaml"
-"""The register of projects among the files of the plan."""
+PROJECTS, TASKS = "projects.yaml", "tasks.yaml"
+"""The registers of projects and of tasks among the files of the plan."""
 
 
 class Judged(NamedTuple):
@@ -64,6 +66,7 @@ class Catalogue:
     definitions: dict[str, str] = field(default_factory=dict)
     """The canonical text behind each indicator's ``definition_id``."""
     portfolio: Portfolio = field(default_factory=Portfolio)
+    tasks: Tasks = field(default_factory=Tasks)
 
     def judged(self) -> list[Judged]:
         """Each part of each target that has something to count, with the mode of its windows."""
@@ -114,6 +117,7 @@ def load_catalogue(folder: Path | str | None = None) -> Catalogue:
         loading.sectors,
         loading.definitions,
         loading.portfolio,
+        loading.tasks,
     )
 
 
@@ -137,6 +141,7 @@ class _Loading:
         self.sectors: dict[str, str] = {}
         self.definitions: dict[str, str] = {}
         self.portfolio = Portfolio()
+        self.tasks = Tasks()
         self.forms: dict[str, Form] = {}
         self.untargeted: set[str] = set()
 
@@ -155,12 +160,15 @@ class _Loading:
                 self.indicators[name] = read_indicator(name, form, path.stem)
 
     def read_plan_file(self, path: Path, texts: list[Path]) -> None:
+        forms: dict[str, Form] = {}
         if path.name == PROJECTS:
             self.portfolio, forms = read_portfolio(path, texts, self.faults)
-            for name, form in forms.items():
-                self._is_new(name, form)
+        elif path.name == TASKS:
+            self.tasks, forms = read_tasks(path, texts, self.faults)
         else:
             self.read_plan(path, texts)
+        for name, form in forms.items():
+            self._is_new(name, form)
 
     def read_plan(self, path: Path, texts: list[Path]) -> None:
         for target, form in read_plan(path, texts, self.faults):
@@ -231,7 +239,8 @@ class _Loading:
 
     def _check_owners(self) -> None:
         codes = {unit.code for unit in OrgUnits.load().values() if unit.level == "department"}
-        owned = (self.indicators, self.targets, self.portfolio.projects)
+        registers = (self.portfolio.projects, self.tasks.tasks)
+        owned: tuple[Mapping[str, Any], ...] = (self.indicators, self.targets, *registers)
         for name, thing in [pair for things in owned for pair in things.items()]:
             for key in ("owner", "co_owners"):
                 value = getattr(thing, key, ())

@@ -24,7 +24,8 @@ from kpi.judging import local_date
 from kpi.lineage import STEPS, lineage
 from kpi.polls import form, rejections, runs, sources, uploads
 from kpi.portfolio import projects
-from kpi.registers import indicators, org_units, targets
+from kpi.registers import indicators, org_units, targets, tasks
+from kpi.rollout import rollout
 from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
 from kpi.search import search
 from kpi.store import KpiStore
@@ -57,11 +58,13 @@ __all__ = [
     "projects",
     "records",
     "rejections",
+    "rollout",
     "runs",
     "search",
     "sources",
     "standings",
     "targets",
+    "tasks",
     "uploads",
     "values",
 ]

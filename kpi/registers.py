@@ -1,14 +1,16 @@
 """The registers: targets with their sentences, indicators with their definitions, org units."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 from ioc.clock import right_now
 from ioc.principal import Principal
 from kpi.answer import Answer
 from kpi.judging import local_date
-from kpi.scope import fixed, pick
+from kpi.scope import UnknownFilter, fixed, pick
 from kpi.store import KpiStore
+from kpi.tasks import STATES
 
 TARGET_COLUMNS = (
     "target bullet indicators combine sentence citation operator operator_certainty threshold"
@@ -20,6 +22,10 @@ INDICATOR_COLUMNS = (
     "indicator name short definition numerator denominator factor unit better grain source owner"
     " definition_version numerator_text denominator_text exclusions sector kind owner_name"
     " targets numerator_unit"
+).split()
+TASK_COLUMNS = (
+    "task bullet short sentence owner owner_name org_unit co_owners co_owner_names state stated_on"
+    " evidence citation mark"
 ).split()
 ORG_UNIT_COLUMNS = (
     "org_unit code name level parent area opened closed successor lat lon assumed"
@@ -112,6 +118,53 @@ def indicators(
             numerator.unit if numerator else "",
         ))
     return fixed(store, INDICATOR_COLUMNS, rows)
+
+
+def tasks(
+    store: KpiStore,
+    who: Principal,
+    *,
+    tasks: Sequence[str] | None = None,
+    org_units: Sequence[str] | None = None,
+    states: Sequence[str] | None = None,
+    on: date | None = None,
+    now: datetime | None = None,
+) -> Answer:
+    """The plan's tasks and solutions with their exact sentences, owner, state and evidence.
+
+    ``org_unit`` is the owner valid on the date, through successors; ``stated_on`` the day that
+    state and evidence hold for; ``mark`` says that they are a sample.
+    """
+    day = on or local_date(now or right_now())
+    register, tree = store.catalogue.tasks, store.orgunits
+    if strange := set(states or ()) - set(STATES):
+        raise UnknownFilter(f"không có trạng thái {', '.join(sorted(strange))} của nhiệm vụ")
+    cited = next((target.citation for target in store.catalogue.targets.values()), None)
+    rows = []
+    for task in pick(register.tasks, tasks, "nhiệm vụ"):
+        owner = tree.owner(task.owner, day)
+        if states is not None and task.state not in states:
+            continue
+        if org_units is not None and (owner is None or owner.uid not in org_units):
+            continue
+        place = {"section": register.section, "bullet": task.bullet, "noun": "nhiệm vụ"}
+        rows.append((
+            task.id,
+            task.bullet,
+            task.short,
+            task.sentence,
+            task.owner,
+            owner.name if owner else "",
+            owner.uid if owner else "",
+            ";".join(task.co_owners),
+            "; ".join(filter(None, (_owner_name(store, code, day) for code in task.co_owners))),
+            task.state,
+            task.stated_on,
+            task.evidence,
+            replace(cited, **place).text if cited else "",
+            register.mark,
+        ))
+    return fixed(store, TASK_COLUMNS, rows)
 
 
 def org_units(

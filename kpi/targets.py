@@ -28,6 +28,7 @@ class Citation:
     published: date
     section: str
     bullet: int
+    noun: str = "chỉ tiêu"
 
     @property
     def text(self) -> str:
@@ -35,7 +36,7 @@ class Citation:
         number = f"số {self.number}" if self.number else "số văn bản: chưa xác định"
         return (
             f"{self.title}; {number}; ngày {self.published:%d/%m/%Y}; "
-            f"mục {self.section}, chỉ tiêu thứ {self.bullet}"
+            f"mục {self.section}, {self.noun} thứ {self.bullet}"
         )
 
 

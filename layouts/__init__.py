@@ -22,6 +22,7 @@ PAGES = (
     Page("/search", "layouts.search", "Tìm"),
     Page("/map", "layouts.map", "Bản đồ", "Bản đồ"),
     Page("/projects", "layouts.projects", "Dự án của Đề án", "Dự án"),
+    Page("/orientation", "layouts.orientation", "Định hướng đến năm 2030", "Định hướng"),
     Page("/records", "layouts.records", "Hồ sơ, phản ánh"),
     Page("/record/<source>/<key>", "layouts.record", "Bản ghi"),
     Page("/lineage", "layouts.lineage", "Nguồn gốc của con số"),

@@ -66,7 +66,7 @@ def pieces(sector: Sector) -> dict[str, Any]:
     return {
         "counts": components.counts(tally(sector.lines)),
         "targets": _targets(sector),
-        "others": _others(sector),
+        "others": watched(sector),
         "cases": sectorsystems.cases(sector),
         "sources": sectorsystems.sources(sector),
     }
@@ -102,14 +102,14 @@ def _targets(sector: Sector) -> Piece:
     )
 
 
-def _others(sector: Sector) -> Piece:
+def watched(sector: Sector, title: str = "Chỉ số theo dõi, không có mức giao") -> Piece:
     """Indicators that the plan gives no number for: newest month, its clocks, twelve months."""
     if not sector.others:
         return None
     head = ["Chỉ số", "Kỳ mới nhất", ("Giá trị", "num"), "Tuổi số liệu", "12 tháng"]
     body = [_other(sector, row) for row in sector.others]
     return components.card(
-        "Chỉ số theo dõi, không có mức giao",
+        title,
         components.table(head, body, class_name="moves watched"),
         note=_files(sector),
     )

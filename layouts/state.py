@@ -22,11 +22,16 @@ from ioc.principal import Principal
 from kpi import query
 
 EXTENSION = "ioc"
-TIMELESS = frozenset({"targets", "indicators", "org_units"})  # answers that age by the day only
+TIMELESS = frozenset({
+    "targets",
+    "indicators",
+    "org_units",
+    "tasks",
+})  # answers that age by the day only
 KEPT = 128
 FILTERS = (
-    "q project sector source kind state org_unit element indicator target level grain from to on"
-    " as_of frame open overdue located days limit after figure run period"
+    "q task project sector source kind state org_unit element indicator target level grain from to"
+    " on as_of frame open overdue located days limit after figure run period"
 ).split()
 
 

@@ -117,6 +117,18 @@ PROJECT: dict[str, Mark] = {  # how a project stands; only what is late has a hu
     "done": Mark("Hoàn thành", "met", SECOND),
     "no_data": Mark("Chưa có số liệu", "no_data", SECOND),
 }
+ROLLOUT: dict[str, Mark] = {  # where a service stands in an area: fuller is further, no hue
+    "none": Mark("Chưa", "empty", SECOND),
+    "pilot": Mark("Thí điểm", "partial", SECOND),
+    "operating": Mark("Vận hành", "on_track", SECOND),
+    "": Mark("Chưa có số liệu", "no_data", SECOND),
+}
+TASK: dict[str, Mark] = {  # of the plan's tasks and solutions
+    "not_started": Mark("Chưa bắt đầu", "empty", SECOND),
+    "underway": Mark("Đang thực hiện", "partial", SECOND),
+    "done": Mark("Đã hoàn thành", "met", SECOND),
+    "ongoing": Mark("Thường xuyên", "retry", SECOND),
+}
 
 
 def status(name: str) -> Mark:

@@ -47,6 +47,8 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         query.projects,
         ("project", "sector", "org_unit", "state", "on", "as_of"),
     ),
+    "tasks": (query.tasks, ("task", "org_unit", "state", "on")),
+    "rollout": (query.rollout, ("sector", "org_unit", "state", "as_of")),
     "lineage": (
         query.lineage,
         ("indicator", "target", "org_unit", "from", "to", "step", "as_of"),
@@ -54,7 +56,7 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
 }
 KEYSET = ("records",)
 """Questions whose ``after`` is the place of a row, not a count of rows: they have no end."""
-TIMELESS = ("targets", "indicators", "org-units", "search")
+TIMELESS = ("targets", "indicators", "org-units", "search", "tasks")
 """Questions about the catalogue and the org units: answered from files, not from the store."""
 
 
@@ -112,6 +114,7 @@ def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> 
 ARGUMENTS = {
     "target": "targets",
     "project": "projects",
+    "task": "tasks",
     "sector": "sectors",
     "indicator": "indicators",
     "org_unit": "org_units",
@@ -134,6 +137,8 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             return _listed(name, text, store.catalogue.indicators, "chỉ số")
         case "org_unit":
             return _listed(name, text, store.orgunits, "đơn vị")
+        case "task":
+            return _listed(name, text, store.catalogue.tasks.tasks, "nhiệm vụ")
         case "project":
             return _listed(name, text, store.catalogue.portfolio.projects, "dự án")
         case "sector":
