@@ -33,6 +33,8 @@ CSVS = {
     "standings": "org_unit=area-qb,area-450",
     "values": "indicator=I02b,I02a&level=commune&from=2025-01&to=2025-08",
     "targets": "",
+    "tasks": "",
+    "rollout": "",
     "indicators": "",
     "org-units": "on=2025-06-30",
     "sources": "",
