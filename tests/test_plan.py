@@ -209,7 +209,7 @@ def test_several_plans_load_side_by_side(tmp_path):
 plan: {title: Kế hoạch sau, number: "1/KH", published: "2026-01-02", begins: "2026-01-01",
   ends: "2030-12-31", text: next.txt}
 targets:
-  N01:
+  X01:
     {indicators: I02b, operator: ">", operator_certainty: explicit, threshold: 90, population: area,
     judged_over: calendar_year, closing_date: "2030-12-31", owner: VPUB,
     citation: {section: "2", bullet: 1}, sentence: Trên 90% hồ sơ.}
@@ -218,5 +218,5 @@ targets:
     )
     catalogue = load_catalogue(tmp_path)
     assert len(catalogue.targets) == 21
-    assert catalogue.targets_of("I02b") == ["T02b", "N01"]
-    assert catalogue.targets["N01"].citation.number == "1/KH"
+    assert catalogue.targets_of("I02b") == ["T02b", "X01"]
+    assert catalogue.targets["X01"].citation.number == "1/KH"

@@ -300,7 +300,7 @@ def test_sources_say_what_is_stored_and_how_old_it_is(live):
 
 def test_a_target_without_source_says_so_and_shows_no_figure(live):
     row = ask(live, "standings", targets=["T03"]).frame().iloc[0]
-    assert (row.status, row.freshness, row.source) == ("no_source", "", "")
+    assert (row.status, row.freshness, row.source) == ("no_source", "", "work_files")
     assert row.value != row.value and row.closing_status == ""
     value = ask(live, "values", indicators=["I03"]).frame()
     assert set(value.reason) == {"no_source"} and value.value.isna().all()
