@@ -445,6 +445,49 @@ def test_an_entry_of_the_very_instant_of_the_watermark_that_comes_later_is_read(
         assert {row["id"] for row in rows(news(server.url), first.cursor)} == {"urn:1", "urn:2"}
 
 
+def since_the(day: int) -> str:
+    seen = f"2026-11-{day:02d}T01:00:00.000001+00:00"
+    return json.dumps({"v": 1, "seen": seen, "etag": None, "modified": None})
+
+
+def test_an_old_entry_that_stays_on_top_hides_nothing_behind_it() -> None:
+    def pinned(request: Request) -> Answer:
+        found = paged(request)
+        if "trang" not in request.query:
+            old = entry(99, "2021-01-01T08:00:00+07:00").encode()
+            found.body = found.body.replace(b"<entry>", old + b"<entry>", 1)
+        return found
+
+    with Chaos(pinned) as server:
+        found = rows(news(server.url), since_the(15))
+    assert {row["id"] for row in found} == {f"urn:{i}" for i in range(22, 28)}
+
+
+def test_entries_that_move_to_the_next_page_while_we_read_are_read_once_more_and_kept() -> None:
+    told = [(i, f"2026-11-{i:02d}T08:00:00+07:00") for i in range(12, 3, -1)]
+
+    def answer(request: Request) -> Answer:
+        number = int(request.query.get("trang", "1"))
+        shown = told[3 * number - 3 : 3 * number]
+        told.insert(0, (20 + number, f"2026-11-{18 + number}T08:00:00+07:00"))  # as we look away
+        return xml(atom(*(entry(*one) for one in shown), link=f"?trang={number + 1}"))
+
+    with Chaos(answer) as server:
+        first = rows(news(server.url))
+        later = rows(news(server.url), since_the(12))
+    assert {row["id"] for row in first} >= {f"urn:{i}" for i in range(4, 13)}
+    assert {"urn:21", "urn:22", "urn:23"} <= {row["id"] for row in later}
+
+
+def test_an_entry_without_a_time_is_given_at_each_poll_and_moves_no_watermark() -> None:
+    with Chaos(serve(xml(atom("<entry><id>urn:0</id></entry>", entry(1))))) as server:
+        (first,) = walk(news(server.url))
+        (again,) = walk(news(server.url), since_the(21))
+    assert [row["id"] for row in first.rows] == ["urn:1", "urn:0"]
+    assert [row["id"] for row in again.rows] == ["urn:0"]
+    assert json.loads(again.cursor or "")["seen"] == json.loads(since_the(21))["seen"]
+
+
 def test_the_next_page_is_asked_for_as_it_was_linked() -> None:
     with Chaos(paged) as server:
         options = Lined({"params": Lined({"trang": "1"})})

@@ -92,7 +92,7 @@ def _read(reply: Reply) -> Page:
 
 
 def _walk(source: Source, io: IO, reply: Reply, is_new: Callable[[Row], bool]) -> list[Told]:
-    """The entries of all pages, as they stand there, up to the page that has an old one."""
+    """The entries of all pages, as they stand there, up to the page that ends with an old one."""
     found: list[Told] = []
     asked = {reply.url}
     most = int(source.options.get("max_rows", MAX_ROWS))
@@ -102,7 +102,7 @@ def _walk(source: Source, io: IO, reply: Reply, is_new: Callable[[Row], bool]) -
         found += told
         if len(found) > most:
             raise Broken(f"nguồn tin có hơn {most} mục, vượt giới hạn")
-        if page.next is None or not told or not all(one.new for one in told):
+        if page.next is None or not told or not told[-1].new:
             return found
         address = io.join(reply.url, io.link(reply.url, page.next))
         if address in asked:
