@@ -59,6 +59,42 @@ def test_the_systems_that_fail_can_be_listed_with_what_they_fail_in(systems):
     assert "Nguyễn Văn Soát".encode() not in systems.everything_stored()
 
 
+def test_connections_that_fail_and_come_back_are_followed_while_it_runs(systems):
+    seen, changed = set(), 0
+    for _ in range(6):
+        systems.forward(minutes=4)
+        run = systems.poll()
+        assert (run["outcome"], run["new"], run["rejected"]) == ("ok", 0, 0)
+        changed += run["changed"]
+        rows = checks(systems, "2026-09-30")
+        on = sum(row["ket_noi_lgsp"] for row in rows)
+        assert systems.share("I01.1", "2026-09") == (on, len(rows))
+        assert systems.share("I01", "2026-09") == (sum(map(whole, rows)), len(rows))
+        seen.add(on)
+    assert len(seen) == 2 and changed >= 3
+    before = systems.share("I01", "2025-12")
+    assert before == (sum(map(whole, checks(systems, "2025-12-31"))), 61)
+
+
+def test_faulty_rows_are_refused_with_their_reason_and_the_rest_is_kept(systems, meetings):
+    told = " ".join(systems.rejections())
+    assert "CNTT-01" in told and "nang_cap: giá trị lạ 2" in told
+    assert len(systems.rejections()) == 2
+    assert all(code in " ".join(meetings.rejections()) for code in ("HN-99", "PVP-02"))
+
+
+def test_minutes_that_come_in_late_put_the_newest_month_right(meetings):
+    found = set()
+    for _ in range(3):
+        meetings.forward(minutes=5)
+        assert meetings.poll()["outcome"] == "ok"
+        rows = Meetings(meetings.truth).rows(meetings.now)
+        row = next(row for row in rows if row["thang"] == "2026-10")
+        assert meetings.share("I08a.1", "2026-10") == (row["tinh_xa_truc_tuyen"], row["tinh_xa_so"])
+        found.add(row["tinh_xa_so"])
+    assert len(found) == 2
+
+
 def test_a_check_that_is_settled_later_changes_its_own_rows_only(systems):
     systems.clock[0] = datetime(2027, 1, 2, 8, 0, tzinfo=LOCAL)
     systems.forward(minutes=0)
