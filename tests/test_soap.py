@@ -175,6 +175,67 @@ def test_what_is_no_soap_is_broken(answer) -> None:
         walk(service(server.url))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(body=b"<html>Service Unavailable</html>", type="text/html", status=500),
+        xml(b"<khac/>", status=500),
+        xml(b"", status=500),
+    ],
+)
+def test_an_error_of_the_server_that_is_no_soap_is_tried_later(answer) -> None:
+    with Chaos(serve(answer)) as server, pytest.raises(Transient, match="500"):
+        walk(service(server.url))
+
+
+def test_an_element_of_the_reply_that_is_named_fault_is_no_fault() -> None:
+    told = '<Fault>1</Fault><don ma="SYT"><ky>2026-11</ky><so>5</so></don>'
+    with Chaos(serve(xml(envelope(f"<kq>{told}</kq>")))) as server:
+        assert len(walk(service(server.url))[0].rows) == 1
+
+
+def test_a_column_that_finds_several_values_is_broken_and_none_is_taken() -> None:
+    twice = '<don ma="SYT"><ky>2026-11</ky><ky>2026-10</ky><so>5</so></don>'
+    with Chaos(serve(xml(envelope(twice)))) as server, pytest.raises(Broken, match="ky chỉ ra 2"):
+        walk(service(server.url))
+
+
+def test_a_service_that_has_no_row_any_more_covers_nothing_and_says_so() -> None:
+    silent = serve(xml(envelope("<kq/>")))
+    with Chaos(silent) as server, IO(service(server.url), now=lambda: NOW, env={}) as io:
+        assert [b.rows for b in soap.poll(service(server.url), "2026-11", io)] == [[], [], []]
+        assert io.waiting and "không trả dòng nào" in " ".join(io.notes)
+    with Chaos(of_month) as server, IO(service(server.url), now=lambda: NOW, env={}) as io:
+        list(soap.poll(service(server.url), "2026-11", io))
+        assert not io.waiting
+
+
+def test_a_login_that_stands_in_the_request_is_escaped_and_told_to_nobody() -> None:
+    word = "mat<khau>&rat-dai"
+    auth = Lined({"kind": "basic", "username": "doc", "password": "${IOC_TU}"})
+    given = options(template="<q><u>$tai_khoan</u><p>$mat_khau</p></q>")
+    source = service("http://127.0.0.1:1", options=given)
+    assert "auth: basic" in " ".join(message for _, message in soap.faults(source))
+    with Chaos(serve(xml(envelope("<kq/>")))) as server:
+        source = service(server.url, options=given, auth=auth)
+        assert list(soap.faults(source)) == []
+        with IO(source, now=lambda: NOW, env={"IOC_TU": word}) as io:
+            list(soap.poll(source, None, io))
+            assert word not in io.redact(f"sai {word}")
+        asked = server.requests[0].body
+    assert asked == b"<q><u>doc</u><p>mat&lt;khau&gt;&amp;rat-dai</p></q>"
+
+
+def test_soap_1_2_says_its_action_in_the_content_type() -> None:
+    with Chaos(serve(Answer(body=b"", type="text/xml"))) as server:
+        for version in ("1.1", "1.2"):
+            with pytest.raises(Broken):
+                walk(service(server.url, options=options(version=version, action="urn:a")))
+        old, new = (request.headers for request in server.requests)
+    assert (old["soapaction"], "action" in old["content-type"]) == ('"urn:a"', False)
+    assert new["content-type"].endswith('; action="urn:a"') and "soapaction" not in new
+
+
 def test_refused_credentials_are_said_at_once() -> None:
     with Chaos(serve(Answer(status=401))) as server:
         with pytest.raises(NeedsCredentials):
@@ -210,11 +271,9 @@ def test_nesting_without_end_is_refused() -> None:
 
 
 def test_words_of_a_request_are_only_our_own_and_a_wrong_declaration_is_found_at_once() -> None:
-    wrong = service(
-        "http://127.0.0.1:1", options=options(template="$mat_khau", rows="//[", again=-1)
-    )
+    wrong = service("http://127.0.0.1:1", options=options(template="$bi_mat", rows="//[", again=-1))
     found = " ".join(message for _, message in soap.faults(wrong))
-    assert "$mat_khau" in found and "XPath" in found and "again" in found
+    assert "$bi_mat" in found and "XPath" in found and "again" in found
     assert list(soap.faults(service("http://127.0.0.1:1"))) == []
 
 

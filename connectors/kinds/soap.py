@@ -1,13 +1,15 @@
 """SOAP reports of older systems: one templated request for each month, rows found by XPath.
 
 Servers say a fault with status 200 as well as with 500; whose fault it is stands in its code, and
-only the server's own is worth another try. XML is read without entities, DTD or network.
+only the server's own is worth another try. XML is read without entities, DTD or network. Where no
+month that is read again has a row any more, the poll covers nothing: empty is not zero.
 """
 
 import re
 from collections.abc import Iterator
 from string import Template
 from typing import Any
+from xml.sax.saxutils import escape
 
 from lxml import etree
 
@@ -15,7 +17,7 @@ from connectors.io import IO
 from ioc.errors import Broken, Transient
 from ioc.model import Batch
 from ioc.period import LOCAL, Period
-from ioc.source import Source
+from ioc.source import Basic, Source
 
 OPTIONS = {
     "path",
@@ -29,7 +31,8 @@ OPTIONS = {
     "again",
 }
 AGAIN = 2  # months that are read again: reports are corrected backwards
-_WORDS = {"nam", "thang", "ky"}
+_LOGIN = {"tai_khoan", "mat_khau"}  # of ``auth: basic``: many older services want them in the body
+_WORDS = {"nam", "thang", "ky"} | _LOGIN
 _ENVELOPES = {
     "1.1": ("http://schemas.xmlsoap.org/soap/envelope/", "text/xml; charset=utf-8"),
     "1.2": ("http://www.w3.org/2003/05/soap-envelope", "application/soap+xml; charset=utf-8"),
@@ -46,11 +49,15 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     """
     today = io.now().astimezone(LOCAL).date()
     month, last = _first(source, since, today), Period.of("month", today)
-    read = _Reader(source)
+    read, some = _Reader(source), since is None
     while month.key <= last.key:
         rows, origin = read.rows(io, month)
+        some = some or bool(rows)
         yield Batch(rows, month.text, origin=f"{origin}?{month.text}")
         month = month.next()
+    if not some:
+        io.waiting = True
+        io.note("dịch vụ không trả dòng nào cho các tháng đã đọc lại; hãy xem mẫu phản hồi")
 
 
 def probe(source: Source, io: IO) -> Iterator[Batch]:
@@ -71,6 +78,8 @@ def faults(source: Source) -> Iterator[tuple[str, str]]:
     if options.get("version", "1.1") not in _ENVELOPES:
         yield "options", "version phải là '1.1' hoặc '1.2', trong dấu nháy"
     names = Template(str(options.get("template", ""))).get_identifiers()
+    if set(names) & _LOGIN and not isinstance(source.auth, Basic):
+        yield "auth", "template có $tai_khoan hoặc $mat_khau thì phải khai auth: basic"
     if strange := sorted(set(names) - _WORDS):
         yield "options", f"template có ${strange[0]}; chỉ có {', '.join(sorted(_WORDS))}"
     columns = options.get("columns", {})
@@ -99,8 +108,11 @@ class _Reader:
         spaces = options.get("namespaces") or None
         self._path = options.get("path", "")
         self._template = Template(options["template"])
-        self._space, self._type = _ENVELOPES[options.get("version", "1.1")]
-        self._action = options.get("action", "")
+        version, action = options.get("version", "1.1"), f'"{options.get("action", "")}"'
+        self._space, kind = _ENVELOPES[version]
+        self._headers = {"Content-Type": kind, "SOAPAction": action}
+        if version == "1.2":
+            self._headers = {"Content-Type": f"{kind}; action={action}"}
         self._rows = etree.XPath(options["rows"], namespaces=spaces)
         self._columns = {
             name: etree.XPath(path, namespaces=spaces) for name, path in options["columns"].items()
@@ -108,27 +120,44 @@ class _Reader:
 
     def rows(self, io: IO, month: Period) -> tuple[list[dict[str, Any]], str]:
         """What the service reports of a month, as texts, and where that stood."""
-        day = month.start
-        body = self._template.substitute(nam=day.year, thang=f"{day.month:02d}", ky=month.text)
         reply = io.fetch(
             io.url + self._path,
             method="POST",
-            body=body.encode(),
+            body=self._request(io, month).encode(),
             accept="text/xml, application/soap+xml",
-            headers={"Content-Type": self._type, "SOAPAction": f'"{self._action}"'},
+            headers=self._headers,
             taken=(500,),
         )
-        root = parse(reply.body)
-        self._refuse_fault(root)
-        if root.tag != f"{{{self._space}}}Envelope":
+        try:
+            body = self._body(parse(reply.body))
+        except Broken:
+            if reply.status == 200:
+                raise
+            raise Transient(f"máy chủ trả lỗi {reply.status}") from None
+        self._refuse_fault(body)
+        return [self._row(found) for found in self._rows(body)], reply.origin
+
+    def _request(self, io: IO, month: Period) -> str:
+        """The template with its month, and the login where it asks for one, as text of XML."""
+        day = month.start
+        words = {"nam": f"{day.year}", "thang": f"{day.month:02d}", "ky": month.text}
+        if set(self._template.get_identifiers()) & _LOGIN:
+            login = io.credentials.login()
+            words |= {"tai_khoan": escape(login.user), "mat_khau": escape(login.password)}
+        return self._template.substitute(words)
+
+    def _body(self, root: Any) -> Any:
+        """The Body of an envelope. Broken where there is none."""
+        found = root.find(f"{{{self._space}}}Body")
+        if root.tag != f"{{{self._space}}}Envelope" or found is None:
             raise Broken("phản hồi không phải phong bì SOAP")
-        return [self._row(found) for found in self._rows(root)], reply.origin
+        return found
 
     def _row(self, found: Any) -> dict[str, Any]:
-        return {name: _text(path(found)) for name, path in self._columns.items()}
+        return {name: _text(name, path(found)) for name, path in self._columns.items()}
 
-    def _refuse_fault(self, root: Any) -> None:
-        fault = next(iter(root.xpath("//*[local-name()='Fault']")), None)
+    def _refuse_fault(self, body: Any) -> None:
+        fault = body.find(f"{{{self._space}}}Fault")
         if fault is None:
             return
         codes = fault.xpath(".//*[local-name()='faultcode' or local-name()='Value']/text()")
@@ -154,9 +183,11 @@ def parse(body: bytes) -> Any:
     return root
 
 
-def _text(found: Any) -> str | float | None:
-    """What an XPath found: its first text, a number or a truth as such; nothing is None."""
+def _text(name: str, found: Any) -> str | float | None:
+    """What an XPath found: its one text, a number or a truth as such; nothing is None."""
     if isinstance(found, list):
+        if len(found) > 1:
+            raise Broken(f"cột {name} chỉ ra {len(found)} giá trị trong một dòng")
         found = found[0] if found else None
     if found is None or isinstance(found, float):
         return found
