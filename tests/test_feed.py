@@ -631,6 +631,7 @@ def test_the_store_holds_each_case_of_the_sample_as_it_stands_and_no_word_of_it(
         for _ in range(3):
             run = poll(sqlite_store, source, settings, now=clock[0])
             assert (run["outcome"] in ("ok", "empty"), run["rejected"]) == (True, strange), run
+            assert "chưa khai" not in run["note"]
             strange = 0  # they are told once
             truth = expected(module, place, clock[0])
             with sqlite_store.read() as connection:
