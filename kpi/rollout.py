@@ -52,6 +52,7 @@ def rollout(
     sectors: Sequence[str] | None = None,
     org_units: Sequence[str] | None = None,
     states: Sequence[str] | None = None,
+    on: date | None = None,
     as_of: datetime | None = None,
     now: datetime | None = None,
 ) -> Answer:
@@ -61,7 +62,7 @@ def rollout(
         A row for every service (``service`` is its sector) and area, the whole territory last:
         ``state`` none, pilot or operating by the newest check, empty where none told anything;
         ``since`` the first check from which on that state holds; ``evidence`` the document of
-        the newest one, whose record ``source`` and ``key`` name.
+        the newest one, whose record ``source`` and ``key`` name. ``on`` is the date of the tree.
 
     Raises:
         UnknownFilter: a sector, state or org unit that does not exist.
@@ -74,7 +75,7 @@ def rollout(
     pick(store.catalogue.sectors, sectors, "lĩnh vực")
     if strange := set(states or ()) - set(STATES):
         raise UnknownFilter(f"không có trạng thái triển khai {', '.join(sorted(strange))}")
-    areas = _areas(store, who, org_units, local_date(clock))
+    areas = _areas(store, who, org_units, on or local_date(clock))
     services = {key: SERVICES[key] for key in SERVICES if sectors is None or key in sectors}
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:

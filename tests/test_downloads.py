@@ -34,6 +34,7 @@ CSVS = {
     "values": "indicator=I02b,I02a&level=commune&from=2025-01&to=2025-08",
     "targets": "",
     "tasks": "",
+    "projects": "",
     "rollout": "",
     "indicators": "",
     "org-units": "on=2025-06-30",
@@ -105,6 +106,15 @@ def get(loaded: Any, tmp_path: Any) -> Any:
 
 def parsed(data: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+@pytest.mark.parametrize("question", CSVS)
+def test_an_exported_file_has_the_rows_of_the_answer(get, question):
+    """A seal gives an instant, and with it filters that a question must take."""
+    plain = parsed(get(f"/api/v1/{question}.csv?{CSVS[question]}").data)
+    exported = get(f"/api/v1/{question}.csv?{CSVS[question]}&download=1")
+    assert exported.status_code == 200
+    assert len(parsed(exported.data.removeprefix(downloads.BOM))) == len(plain)
 
 
 @pytest.mark.parametrize("question", CSVS)

@@ -49,11 +49,15 @@ COLUMNS = {
     " planned_central planned_local planned_other planned disbursed_central disbursed_local"
     " disbursed_other disbursed disbursed_share reported_at data_as_of polled_at late_at stale_at"
     " freshness mark",
+    "tasks": "task bullet short sentence owner owner_name org_unit co_owners co_owner_names state"
+    " stated_on evidence citation mark",
+    "rollout": "service name org_unit code area state since checked_on evidence source key"
+    " data_as_of polled_at late_at stale_at freshness",
     "lineage": "step id parent element org_unit period value known_at source run hash",
 }
 """What everyone may rely on; a question may add columns after these."""
 
-PAST = ("standings", "values", "records", "projects", "lineage")
+PAST = ("standings", "values", "records", "projects", "rollout", "lineage")
 """Questions that may be asked as of an instant."""
 
 

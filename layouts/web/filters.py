@@ -48,7 +48,7 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         ("project", "sector", "org_unit", "state", "on", "as_of"),
     ),
     "tasks": (query.tasks, ("task", "org_unit", "state", "on")),
-    "rollout": (query.rollout, ("sector", "org_unit", "state", "as_of")),
+    "rollout": (query.rollout, ("sector", "org_unit", "state", "on", "as_of")),
     "lineage": (
         query.lineage,
         ("indicator", "target", "org_unit", "from", "to", "step", "as_of"),

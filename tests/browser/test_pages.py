@@ -44,6 +44,7 @@ PAGES = (
     "/sector/meetings?indicator=I07b",  # districts alone
     "/sector/archives",  # without a source
     "/projects",
+    "/orientation",
     "/projects?state=overdue",
     "/sources",
     "/sources/staff",
