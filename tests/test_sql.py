@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from connectors import drivers, mapping, poller
+from connectors.checkup import look
 from connectors.config import load_sources
 from connectors.io import IO
 from connectors.kinds import sql
@@ -23,6 +24,7 @@ from ioc.errors import Broken, ConfigError, NeedsCredentials, Transient
 from ioc.model import Batch, Rejection
 from ioc.source import Source
 from kpi import health
+from kpi.doctor import Level
 from kpi.store import KpiStore
 from tests.sectors import SECOND, START, Sector, keys_of, many, row, view_source
 from tests.test_poller import contents, numbers
@@ -708,6 +710,12 @@ def test_nothing_in_the_environment_changes_where_we_read(
     }.items():
         monkeypatch.setenv(name, value)
     assert len(keys_of(read(view_source(postgres_url)))) == 3
+
+
+def test_the_doctor_looks_at_the_newest_rows_only(sector: Sector, settings: Any) -> None:
+    sector.put(*many(300))
+    found = look(view_source(sector.url), settings, NOW)
+    assert found.level == Level.fine and "200 dòng mẫu" in found.said
 
 
 # -- what is declared ------------------------------------------------------------------------------
