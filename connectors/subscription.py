@@ -44,14 +44,15 @@ class Wish:
 
     ``former``: what the session is subscribed to already. Topics that are among them are left
     alone, so that retained values need not come again; others are given up.
-    ``quiet`` seconds without a message end the visit, and so do ``most`` messages. ``clean``: a
-    session that ends with the visit, for a look that takes nothing away.
+    After ``quiet`` seconds without a message the broker is asked whether there is more; the visit
+    ends with its answer, or after ``most`` messages. ``clean``: a session that ends with the
+    visit, for a look that takes nothing away.
     """
 
     topics: tuple[str, ...]
     client_id: str
     former: tuple[str, ...] = ()
-    quiet: float = 1.0
+    quiet: float = 0.3
     most: int = 10_000
     clean: bool = False
 
@@ -110,6 +111,7 @@ class _Client(mqtt.Client):
             reconnect_on_failure=False,
         )
         self._io, self._most = io, cap
+        self._asked = self._answered = 0
 
     def _create_socket_connection(self) -> Any:
         return self._io.stream().socket
@@ -122,6 +124,20 @@ class _Client(mqtt.Client):
     def _packet_handle(self) -> Any:
         self._refuse_more()
         return super()._packet_handle()
+
+    def ask(self) -> None:
+        """Ask whether the broker is there: what it had before it answers has come before it."""
+        self._asked += 1
+        self._send_pingreq()
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether every question was answered."""
+        return self._answered >= self._asked
+
+    def _handle_pingresp(self) -> Any:
+        self._answered += 1
+        return super()._handle_pingresp()
 
     def _refuse_more(self) -> None:
         if self._in_packet["remaining_length"] > self._most:
@@ -177,8 +193,11 @@ class _Session:
     def drain(self, keep: Keep) -> None:
         """Take messages in groups until it is quiet."""
         io, wish = self._io, self._wish
-        heard = time.monotonic()
-        while time.monotonic() - heard < wish.quiet:
+        heard, asked = time.monotonic(), False
+        while not (asked and self._client.is_answered):
+            if not asked and time.monotonic() - heard >= wish.quiet:
+                self._client.ask()
+                asked = True
             if io.remaining() <= 0 or self.met.taken >= wish.most:
                 self.met.more = True
                 return
@@ -188,7 +207,7 @@ class _Session:
             finally:  # also what came before the connection broke
                 if self._inbox:
                     self._make_safe(keep)
-                    heard = time.monotonic()
+                    heard, asked = time.monotonic(), False
 
     def _rest_of_it(self) -> None:
         """What has already come, without waiting for more."""

@@ -37,7 +37,7 @@ READINGS = {
 
 def mqtt_source(url: str, **entries: Any) -> Source:
     """A source of counters at this broker."""
-    options = {"topics": ["giaothong/#"], "message_id": "id", "time": "luc", "quiet": 0.4}
+    options = {"topics": ["giaothong/#"], "message_id": "id", "time": "luc"}
     given: dict[str, Any] = {
         "id": "traffic",
         "name": "Đếm xe thử",

@@ -149,7 +149,7 @@ def _client_id(source: Source) -> str:
 
 
 def _wish(source: Source) -> Wish:
-    quiet = float(source.options.get("quiet", 1.0))
+    quiet = float(source.options.get("quiet", 0.3))
     return Wish(tuple(source.options["topics"]), _client_id(source), quiet=quiet)
 
 

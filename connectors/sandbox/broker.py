@@ -58,6 +58,7 @@ class Broker:
         self._login, self._backlog = login, backlog
         self._sessions: dict[str, _Session] = {}
         self._retained: dict[str, Published] = {}
+        self._nameless = count()
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -94,6 +95,8 @@ class Broker:
                 return
             first = await asyncio.wait_for(packets.read(reader), HELLO_SECONDS)
             said = packets.hello(first.body) if first.kind == packets.CONNECT else None
+            if said and said.clean and not said.client_id:
+                said = replace(said, client_id=f"\0{next(self._nameless)}")
             session = self._welcome(said, writer) if said else None
             if said and session is not None:
                 await self._listen(said, session, reader, writer)
@@ -119,8 +122,7 @@ class Broker:
             before.writer.transport.abort()  # one connection for each client id: the newest
         session = known or _Session()
         session.writer = writer
-        if said.client_id:
-            self._sessions[said.client_id] = session
+        self._sessions[said.client_id] = session
         for one in list(session.inflight.values()):
             writer.write(packets.publish(one, dup=True))
         self._deliver(session)
@@ -130,7 +132,7 @@ class Broker:
         if said.level != 4:
             return BAD_VERSION
         full = len(self._sessions) >= SESSIONS and said.client_id not in self._sessions
-        if (not said.client_id and not said.clean) or len(said.client_id) > 128 or full:
+        if not said.client_id or len(said.client_id) > 128 or full:
             return BAD_ID
         if self._login is None:
             return ACCEPTED
@@ -152,13 +154,13 @@ class Broker:
                 one = await asyncio.wait_for(packets.read(reader), patience)
                 if one.kind == packets.DISCONNECT:
                     return
-                self._take(one, session, writer, lasting=not said.clean)
+                await self._take(one, session, writer, lasting=not said.clean)
                 await writer.drain()
         finally:
             if said.clean and self._sessions.get(said.client_id) is session:
                 del self._sessions[said.client_id]
 
-    def _take(
+    async def _take(
         self, one: Packet, session: _Session, writer: asyncio.StreamWriter, *, lasting: bool
     ) -> None:
         match one.kind:
@@ -171,7 +173,7 @@ class Broker:
                 session.inflight.pop(packets.Reader(one.body).number(), None)
                 self._deliver(session)
             case packets.SUBSCRIBE:
-                self._subscribe(one, session, writer, lasting=lasting)
+                await self._subscribe(one, session, writer, lasting=lasting)
             case packets.UNSUBSCRIBE:
                 mid, names = packets.filters(one)
                 for name, _ in names:
@@ -182,7 +184,7 @@ class Broker:
             case _:
                 raise Malformed("kind")
 
-    def _subscribe(
+    async def _subscribe(
         self, one: Packet, session: _Session, writer: asyncio.StreamWriter, *, lasting: bool
     ) -> None:
         mid, wanted = packets.filters(one)
@@ -192,8 +194,10 @@ class Broker:
         session.filters |= {name: min(qos, 1) for name, qos in wanted}
         codes = bytes(min(qos, 1) for _, qos in wanted)
         writer.write(packets.packet(packets.SUBACK, mid.to_bytes(2) + codes))
-        due = self._backlog() if is_first and lasting else ()
-        kept = [replace(message, retain=False) for message in due]
+        kept: list[Published] = []
+        if is_first and lasting:
+            kept = await asyncio.to_thread(lambda: list(self._backlog()))
+            kept = [replace(message, retain=False) for message in kept]
         for message in [*kept, *self._retained.values()]:
             for name, qos in wanted:
                 if packets.fits(name, message.topic):
