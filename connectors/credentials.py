@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote_plus
 
 from connectors.privacy import Hasher, secret_key
 from ioc.config import expand, references, secret
@@ -102,15 +103,17 @@ class Credentials:
 
     def _ask(self, auth: OAuth2, post: Post) -> _Token:
         _, url, client = self._token_key()
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": client,
-            "client_secret": self._secret(auth.client_secret),
-        }
+        given = self._secret(auth.client_secret)
+        form, headers = {"grant_type": "client_credentials"}, {}
+        if auth.client_auth == "basic":  # each part is form-encoded first (RFC 6749, 2.3.1)
+            pair = f"{quote_plus(client)}:{quote_plus(given)}"
+            headers = {"Authorization": f"Basic {self._base64(pair)}"}
+        else:
+            form |= {"client_id": client, "client_secret": given}
         if auth.scope:
             form["scope"] = auth.scope
         try:
-            reply = json.loads(post(url, form, {}))
+            reply = json.loads(post(url, form, headers))
             text, seconds = reply["access_token"], float(reply.get("expires_in", 60))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Broken("máy chủ cấp mã truy cập trả lời sai mẫu") from None

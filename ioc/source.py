@@ -119,13 +119,17 @@ class ApiKey(_Strict):
 
 
 class OAuth2(_Strict):
-    """Client credentials: an expiring token, fetched again when it ends."""
+    """Client credentials: an expiring token, fetched again when it ends.
+
+    ``client_auth`` says where the token server looks for them: in the form, or as HTTP Basic.
+    """
 
     kind: Literal["oauth2_client_credentials"]
     token_url: Text
     client_id: Text
     client_secret: Secret
     scope: str = ""
+    client_auth: Literal["form", "basic"] = "form"
 
 
 class Headers(_Strict):
