@@ -24,7 +24,7 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@.ci/packages
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -67,6 +67,9 @@ def trend(
                 "ticksuffix": f" {unit}",
                 "range": _range(values, threshold, high, unit),
                 "nticks": 6,
+                "exponentformat": "none",  # no letters for millions
+                "separatethousands": True,
+                "automargin": True,
             },
             "uirevision": "trend",
         },
@@ -93,7 +96,8 @@ def _words(row: dict[str, Any], lines: tuple[Any, ...], noun: str) -> str:
     over, under = row["numerator"], row["denominator"]
     revised = ", đã sửa" if _revised(row) else ""
     counted = text.counts(over, under, noun)
-    return f"{period}: {text.value(row, *lines)} ({counted}){revised}"
+    told = f" ({counted})" if counted != text.NONE else ""  # a count has no denominator
+    return f"{period}: {text.value(row, *lines)}{told}{revised}"
 
 
 def _target(

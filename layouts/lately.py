@@ -76,8 +76,12 @@ def value(row: Row) -> Piece:
     share = text.value(row)
     few = text.few(under) and row["unit"] == "%"
     first, then = (text.counts(over, under), share) if few else (share, text.counts(over, under))
+    then = "" if then == text.NONE else then  # a count has no denominator
     revised = ", đã sửa" if text.known(row.get("revised")) and row["revised"] else ""
-    return [first, html.Span(f"{then}{revised}", className="under")]
+    return [
+        first,
+        html.Span(text.join([then, revised.removeprefix(", ")], ", "), className="under"),
+    ]
 
 
 def _difference(row: Row, delta: float | None) -> str:

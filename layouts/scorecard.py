@@ -15,14 +15,14 @@ from layouts.lines import Line, Part, Row, closed, detail, indicators, parts_of
 from layouts.register import bar, live, outcome, without_source
 from layouts.state import link, today
 
-NOW, LAST = "Hiện nay", "Khi kết thúc"
+NOW, LAST, TREND = "Hiện nay", "Khi kết thúc", "12 tháng"
 HEAD = (
     ("Chỉ tiêu", "c-name"),
     ("Mức giao", "c-level"),
     ("Kết quả", "c-outcome"),
     ("", "c-bar"),
     (NOW, "c-live"),
-    ("12 tháng", "c-trend"),
+    (TREND, "c-trend"),
 )
 
 
@@ -53,14 +53,15 @@ def targets(seen: Seen) -> Piece:
     )
 
 
-def table(seen: Seen) -> Piece:
-    """A row for each part of the targets that are seen."""
+def table(seen: Seen, *, trend: str = TREND) -> Piece:
+    """A row for each part of the targets that are seen; ``trend`` heads the small lines."""
     body, last = [], None
     for line in seen.lines:
         for part in line.parts:
             first, last = line.target["bullet"] != last, line.target["bullet"]
             body.append(_row(seen, line, part, first=first))
-    words = [(LAST if seen.ended and kind == "c-live" else word, kind) for word, kind in HEAD]
+    said = {"c-live": LAST if seen.ended else NOW, "c-trend": trend}
+    words = [(said.get(kind, word), kind) for word, kind in HEAD]
     titles = [html.Th(word, className=kind, scope="col") for word, kind in words]
     return html.Div(
         html.Table([html.Thead(html.Tr(titles)), html.Tbody(body)], className="unit-table"),

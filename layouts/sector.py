@@ -14,7 +14,7 @@ from layouts.components import Piece
 from layouts.lines import AREA, Row, tally
 from layouts.register import clocks
 from layouts.sectortrend import card as trend
-from layouts.sectorview import MONTHS, Sector, again, look
+from layouts.sectorview import SPANS, Sector, again, grain, look
 from layouts.slots import changed, marks, memory
 from layouts.state import callback, link
 
@@ -97,16 +97,16 @@ def _targets(sector: Sector) -> Piece:
     asked = {"indicator": ",".join(sector.indicators), "org_unit": AREA}
     return components.card(
         "Chỉ tiêu của đề án",
-        scorecard.table(sector.seen),
+        scorecard.table(sector.seen, trend="Diễn biến"),
         note=components.downloads("/api/v1/standings", link, len(sector.seen.standings), **asked),
     )
 
 
 def watched(sector: Sector, title: str = "Chỉ số theo dõi, không có mức giao") -> Piece:
-    """Indicators that the plan gives no number for: newest month, its clocks, twelve months."""
+    """Indicators that the plan gives no number for: newest period, its clocks, the last ones."""
     if not sector.others:
         return None
-    head = ["Chỉ số", "Kỳ mới nhất", ("Giá trị", "num"), "Tuổi số liệu", "12 tháng"]
+    head = ["Chỉ số", "Kỳ mới nhất", ("Giá trị", "num"), "Tuổi số liệu", "Diễn biến"]
     body = [_other(sector, row) for row in sector.others]
     return components.card(
         title,
@@ -116,15 +116,21 @@ def watched(sector: Sector, title: str = "Chỉ số theo dõi, không có mức
 
 
 def _files(sector: Sector) -> Piece:
-    """The months of those that are fed; where none is, what each of them means."""
-    fed = [row["indicator"] for row in sector.others if row["source"]]
-    if not fed:
-        keys = [row["indicator"] for row in sector.others]
-        return components.downloads("/api/v1/indicators", link, len(keys), indicator=",".join(keys))
-    months = sector.seen.months[fed[0]]
-    asked = {"indicator": ",".join(fed), "org_unit": AREA, "grain": "month"}
-    asked |= {"from_": months[0]["period"], "to": months[-1]["period"]}
-    return components.downloads("/api/v1/values", link, len(fed) * MONTHS, **asked)
+    """The periods of those that are fed, by grain; where none is, what each of them means."""
+    files = []
+    for name, many in SPANS.items():
+        keys = [row["indicator"] for row in sector.others if row["source"] and grain(row) == name]
+        if not keys:
+            continue
+        told = sector.seen.months[keys[0]]
+        asked = {"indicator": ",".join(keys), "org_unit": AREA, "grain": name}
+        asked |= {"from_": told[0]["period"], "to": told[-1]["period"]}
+        of = components.downloads("/api/v1/values", link, len(keys) * many, **asked)
+        files.append(html.Span([f"từng {text.GRAINS[name]} ", of]))
+    if files:
+        return html.Div(files, className="grain-files")
+    keys = [row["indicator"] for row in sector.others]
+    return components.downloads("/api/v1/indicators", link, len(keys), indicator=",".join(keys))
 
 
 def _other(sector: Sector, row: Row) -> tuple[Piece, ...]:

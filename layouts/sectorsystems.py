@@ -32,7 +32,7 @@ def cases(sector: Sector) -> Piece:
     many = count(query.records, **asked)
     return components.card(
         title,
-        components.table(HEAD, [_case(sector, row) for row in found], class_name="sector-cases"),
+        _table(sector, found),
         html.P(
             dcc.Link(f"Xem cả {text.number(many)} bản ghi", href=link("/records", **same)),
             className="map-more",
@@ -41,10 +41,26 @@ def cases(sector: Sector) -> Piece:
     )
 
 
+def _table(sector: Sector, found: list[Row]) -> Piece:
+    """The records; how they stand to a deadline only where any has one."""
+    due = any(text.known(row["due_at"]) for row in found)
+    columns = len(HEAD) if due else len(HEAD) - 1
+    body = [_case(sector, row)[:columns] for row in found]
+    return components.table(HEAD[:columns], body, class_name="sector-cases")
+
+
+def _opened(row: Row) -> str:
+    """When it was opened; a day where its source tells no more than that."""
+    here = text.local(row["opened_at"])
+    if (here.hour, here.minute) == (0, 0):
+        return text.day(here)
+    return text.minute(row["opened_at"], now())
+
+
 def _case(sector: Sector, row: Row) -> tuple[Piece, ...]:
     kind = text.code("kind", row["kind"]) if len(sector.kinds) > 1 else ""
     return (
-        text.minute(row["opened_at"], now()),
+        _opened(row),
         [records.named(row), html.Span(kind, className="under")],
         records.unit(row["org_unit_done"] or row["org_unit"]),
         text.code("state", row["state"]),

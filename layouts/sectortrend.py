@@ -1,4 +1,4 @@
-"""The history of a sector's chosen indicator: months against the target's step line."""
+"""The history of a sector's chosen indicator against the target's step line."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from dash import Input, Output, State, dcc, html
 
 from ioc.errors import IocError
-from layouts import components
+from layouts import components, text
 from layouts.components import Piece
 from layouts.indicator import month_table, months, trend
-from layouts.sectorview import Sector
+from layouts.lines import indicators
+from layouts.sectorview import Sector, grain
 from layouts.slots import changed, marks, memory
 from layouts.state import callback, link
 from layouts.view import View, look
@@ -20,12 +21,12 @@ PARTS = ("trend", "months")
 
 def card(sector: Sector) -> Piece:
     """The chart with its table; what has no source says so in its place."""
-    view = look(sector.indicator) if sector.indicator else None
+    view = _view(sector.indicator)
     if view is None:
         return None
     if not view.indicator["source"]:
         return _absent(view)
-    shown = pieces(view)
+    shown, own = pieces(view), view.span.grain
     first, last = view.span.first, view.span.last
     asked = {"indicator": view.key, "org_unit": view.org_unit, "grain": view.span.grain}
     asked |= {"from_": first.text, "to": last.text}
@@ -38,14 +39,21 @@ def card(sector: Sector) -> Piece:
                 "sector-trend",
                 shown["trend"],
                 shown["months"],
-                label=f"Diễn biến từng tháng của {view.indicator['name']}, {view.unit.name}",
+                label=f"Diễn biến từng {text.GRAINS[own]} của {view.indicator['name']},"
+                f" {view.unit.name}",
             ),
             html.P(
-                dcc.Link("Xem chỉ số này", href=f"/indicator/{view.key}"), className="map-more"
+                dcc.Link("Xem chỉ số này", href=view.address()), className="map-more"
             ),
             note=components.downloads("/api/v1/values", link, many, **asked),
         ),
     ], className="fill")  # fmt: skip
+
+
+def _view(key: str) -> View | None:
+    """The indicator at the territory, by the periods that are its own."""
+    row = indicators().get(key)
+    return look(key, "", "", "", grain(row)) if row else None
 
 
 def pieces(view: View) -> dict[str, Any]:
@@ -65,7 +73,7 @@ def pieces(view: View) -> dict[str, Any]:
 )
 def draw(_live: Any, asked: Any, seen: Any) -> tuple[Any, ...]:
     """Ask again, draw again what changed."""
-    view = look(str(asked.get("indicator") or "")) if isinstance(asked, dict) else None
+    view = _view(str(asked.get("indicator") or "")) if isinstance(asked, dict) else None
     if view is None:
         raise IocError("Không có chỉ số này: hãy tải lại trang.")
     shown = pieces(view)

@@ -16,7 +16,8 @@ from layouts.scorecard import Seen
 from layouts.state import desk, rows, today
 from layouts.view import newest
 
-MONTHS = 13
+SPANS = {"month": 13, "quarter": 13, "year": 6}
+"""How many periods of each grain the small lines show."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Sector:
     chosen: str  # the indicator in the address; empty: the first that has figures
     indicators: dict[str, Row]  # in the plan's order, then all others
     sources: dict[str, Row]  # those of the sector, and those that feed its indicators
-    seen: Seen  # its targets at the territory, and the months of all its indicators
+    seen: Seen  # its targets at the territory, and the last periods of all its indicators
 
     @property
     def name(self) -> str:
@@ -56,9 +57,14 @@ class Sector:
         return self.chosen or next(iter([*valued, *fed, *self.indicators]), "")
 
     def newest(self, key: str) -> Row:
-        """The last month with a figure, with its clocks; empty where there is none."""
+        """The last period with a figure, with its clocks; empty where there is none."""
         source = self.sources.get(self.indicators[key]["source"])
         return newest(self.seen.months.get(key, []), source)
+
+
+def grain(row: Row) -> str:
+    """The periods that an indicator is drawn by: its own, or months for what moves daily."""
+    return row["grain"] if row["grain"] in SPANS else "month"
 
 
 def ordered() -> dict[str, dict[str, Row]]:
@@ -102,12 +108,21 @@ def look(key: str, indicator: str = "") -> Sector | None:
         for row in rows(query.sources)
         if row["sector"] == key or row["source"] in {known[name]["source"] for name in fed}
     }
-    last, months = Period.of("month", today()), {}
-    span = {"first": last.previous(MONTHS - 1), "last": last}
-    for row in rows(query.values, indicators=fed, org_units=[AREA], **span) if fed else []:
-        months.setdefault(row["indicator"], []).append(row)
-    seen = Seen(desk().orgunits[AREA], today(), of_sector(every, inside), standings, months)
+    last = _last_periods([inside[name] for name in fed])
+    seen = Seen(desk().orgunits[AREA], today(), of_sector(every, inside), standings, last)
     return Sector(key, indicator, inside, sources, seen)
+
+
+def _last_periods(fed: list[Row]) -> dict[str, list[Row]]:
+    """The last periods of every indicator, each by its own grain."""
+    found: dict[str, list[Row]] = {}
+    for name, many in SPANS.items():
+        keys = [row["indicator"] for row in fed if grain(row) == name]
+        last = Period.of(name, today())
+        span = {"grain": name, "first": last.previous(many - 1), "last": last}
+        for row in rows(query.values, indicators=keys, org_units=[AREA], **span) if keys else []:
+            found.setdefault(row["indicator"], []).append(row)
+    return found
 
 
 def again(given: Any) -> Sector:

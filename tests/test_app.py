@@ -463,8 +463,9 @@ def test_the_sample_province_takes_its_credentials_from_files(tmp_path, monkeypa
         (tmp_path / name).write_text(f"the {name} of the file, long enough")
         monkeypatch.setenv(f"IOC_PUBLIC_SERVICES_{name}_FILE", str(tmp_path / name))
         monkeypatch.delenv(f"IOC_PUBLIC_SERVICES_{name}", raising=False)
-    for name in ("IOC_PUBLIC_SERVICES_URL", "IOC_FIELD_REPORTS_URL", "IOC_STAFF_FOLDER"):
-        monkeypatch.setenv(name, os.environ.get(name, "http://127.0.0.1:8060"))
+    for name in ("IOC_PUBLIC_SERVICES_URL", "IOC_FIELD_REPORTS_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:8060")
+    monkeypatch.setenv("IOC_STAFF_FOLDER", str(tmp_path / "staff"))
     given_to: dict[str, Any] = {}
     monkeypatch.setattr(serve, "run", lambda **options: given_to.update(options))
     monkeypatch.setenv("IOC_DATA", str(tmp_path))

@@ -74,6 +74,21 @@ def test_the_target_is_a_line_until_it_closes():
     ]  # fmt: skip
 
 
+def test_a_figure_in_another_unit_than_percent_is_told_in_its_own():
+    """Its axis has room above, its words no share and no denominator that does not exist."""
+    rows = [
+        {"period": "2026-10", "numerator": 15_000_000, "denominator": None,
+         "value": 15_000_000.0, "unit": "lượt", "reason": "", "revised": 0},
+        {"period": "2026-11", "numerator": None, "denominator": None,
+         "value": None, "unit": "lượt", "reason": "not_reported", "revised": 0},
+    ]  # fmt: skip
+    drawn = figures.trend(rows)
+    axis = drawn["layout"]["yaxis"]
+    assert axis["ticksuffix"] == " lượt" and axis["range"][1] > 15_000_000
+    assert axis["exponentformat"] == "none" and axis["separatethousands"]
+    assert drawn["data"][0]["text"][0] == "tháng 10/2026: 15.000.000\u00a0lượt"
+
+
 def test_a_range_is_a_band():
     band = drawn(threshold=80, high=100, level="80–100 %")["layout"]["shapes"][0]
     assert band["type"] == "rect"

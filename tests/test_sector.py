@@ -118,6 +118,18 @@ def test_the_choice_of_an_indicator_stands_in_the_address_and_draws_trend_and_ma
     assert {"6/10", "10/10", "—"} >= {"6/10"} & set(units["commune-18880-2025-07-01"][2].split())
 
 
+def test_an_indicator_of_a_year_is_drawn_by_years_and_so_is_its_file(here):
+    """By months it would be a dot in twelve, and no line at all."""
+    pieces = here.see(sector.layout, key="transformation", indicator="I11b")
+    chart = one(pieces, id="sector-trend").figure["data"][0]
+    assert chart["x"][-2:] == ["2025-01-01", "2026-01-01"] and len(chart["x"]) == 6
+    assert chart["y"][-2] == 50.0
+    assert "năm 2025" in words(having(pieces, id="sector-trend-table"))
+    files = [href for href in hrefs(pieces) if "/values.csv" in href and "indicator=I11b" in href]
+    assert any("grain=year&from=2021&to=2026" in href for href in files)
+    assert "/indicator/I11b?grain=year" in hrefs(pieces)
+
+
 def test_the_map_shows_who_reports_communes_today_districts_on_their_last_day(here):
     def drawn(key: str, chosen: str) -> Any:
         pieces = here.see(sector.layout, key=key, indicator=chosen)

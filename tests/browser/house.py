@@ -34,7 +34,9 @@ FED = ("shared_systems", "work_files", "smart_city", "meetings", "transformation
 """Sectors that the folder of reports feeds here, whatever feeds them in the packaged catalogue."""
 COUNTED = re.compile(r"count: \w+,\s+at: \w+,(\s+where: \{[^}]*\},)?")
 """How an element of theirs is counted from records in the product: here it is declared."""
-HEARD = ("public_services", "field_reports", "staff", "projects", "disbursements")
+HEARD = (
+    "public_services", "field_reports", "staff", "projects", "disbursements", "smart_services",
+)  # fmt: skip
 """The packaged sources that are there in this house; all others are removed."""
 
 SOURCES = """
@@ -173,6 +175,7 @@ class House:
         self.take(field_reports(), "field_reports")
         self.take(milestones(), "projects")
         self.take(payments(), "disbursements")
+        self.take(checks(), "smart_services")
         (self.home / "reports").rename(self.home / "mislaid")
         self.poll("reports")
 
@@ -384,6 +387,27 @@ def milestones() -> list[Record]:
         )
         for number, done in ((1, datetime(2023, 7, 1, 9, tzinfo=LOCAL)), (2, None))
     ]
+
+
+def checks() -> list[Record]:
+    """Two checks of one service, piloted in Đồng Hới, then in operation there."""
+    found = []
+    for month, here in ((6, "pilot"), (12, "operating")):
+        for area in ("area-450", "area-452", "area-qb"):
+            state = here if area == "area-450" else "pilot" if area == "area-qb" else "none"
+            found.append(
+                Record(
+                    key=f"GT-{area}-{month}",
+                    kind="rollout",
+                    org_unit="SXD25",
+                    opened_at=datetime(2025, month, 30, tzinfo=LOCAL),
+                    category="traffic",
+                    channel=area,
+                    state=state,
+                    result=None if state == "none" else f"QD-{month}-2025",
+                )
+            )
+    return found
 
 
 def payments() -> list[Record]:

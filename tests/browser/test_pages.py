@@ -19,7 +19,8 @@ DISTRICTS = "/indicator/I02b?level=district"
 COMMUNES = "/indicator/I02b?level=commune"
 LONG = ("/indicator/I02b", "/indicator/I12a", LONGEST)
 DRAWN = (*LONG, "/indicator/I11b")  # of I11b one month was assessed
-CODES = r"\b[25]\.\d\b|ODbL 1\.0|\bI\d+[a-z]?\.\d[a-z]?\b"  # sections, a licence, indicators
+# sections, a licence, indicators
+CODES = r"\b[25]\.\d\b|ODbL 1\.0|\b[A-Z][A-Z-]*\d+[a-z]?\.\d[a-z]?\b"
 UNMEASURED = ("/indicator/I12b", "/sector/field_feedback")  # no line to reach
 PAGES = (
     "/",

@@ -311,6 +311,29 @@ def test_the_projects_page_shows_the_rows_of_its_file(house: House, visit: Any) 
     page.close()
 
 
+def test_the_orientation_shows_the_rows_of_its_files(house: House, visit: Any) -> None:
+    """Every cell of the roll-out: state, since when, document; every task: sentence and state."""
+    page = visit("/orientation").page
+    rows = table(house, "/api/v1/rollout.csv")
+    assert page.locator("td[data-service]").count() == len(rows) == 45
+    for row in rows:
+        cell = page.locator(f"td[data-service={row['service']}][data-area={row['org_unit']}]")
+        words = plain(cell.inner_text())
+        assert cell.get_attribute("data-state") == row["state"]
+        assert theme.ROLLOUT[row["state"]].word in words
+        if row["state"] in ("pilot", "operating"):
+            assert f"từ {text.day(row['since'])}" in words and row["evidence"] in words
+    assert {row["state"] for row in rows} == {"", "none", "pilot", "operating"}
+    tasks = table(house, "/api/v1/tasks.csv")
+    assert page.locator("tr[data-task]").count() == len(tasks) == 14
+    for row in tasks:
+        line = page.locator(f"tr[data-task={row['task']}]")
+        assert line.get_attribute("data-state") == row["state"]
+        assert line.locator("blockquote").text_content() == row["sentence"]
+        assert row["owner_name"] in line.inner_text() and row["evidence"] in line.inner_text()
+    page.close()
+
+
 def test_the_button_saves_a_file_that_a_spreadsheet_opens_right(
     house: House, visit: Any, tmp_path: Any
 ) -> None:
