@@ -292,7 +292,8 @@ def test_a_connection_that_is_cut_anywhere_loses_nothing_and_doubles_nothing(
         broker.publish(*map(said, range(40)))
         cut.after = after
         first = polled(sqlite_store, source, settings)
-        assert first["outcome"] == ("partial" if first["read"] else "retry")
+        missed = "partial" if first["read"] else "retry"  # a second try may have got them all
+        assert first["outcome"] == ("ok" if first["new"] == 120 else missed)
         assert after < 4000 or first["read"] > 0  # what was safe before the cut is stored
         cut.after = 1 << 30
         second = polled(sqlite_store, source, settings)
