@@ -400,6 +400,8 @@ CODES = {  # what a coded field of a record holds, by field
         "underway": "Đang thực hiện",
         "suspended": "Tạm dừng",
         "done": "Hoàn thành",
+        "on_air": "Đang phát sóng",
+        "maintenance": "Đang bảo trì",
     },
     "category": {
         "disorder": "Gây rối trật tự",

@@ -1,86 +1,114 @@
 """A REST listing of the sample, in one of the ways in which vendors page.
 
-By number, by offset, by a link in the body, or not at all, each with names of its own as vendors
-have. ``capNhatTu`` leaves out what changed earlier; a number that is none is answered with 400.
-What there is to tell is worked out once a minute.
+    page     ?trang=1.. &kichThuoc=          {"duLieu": […], "tongSo": "12345"}
+    offset   ?batDau=0.. &kichThuoc=         {"features": […], "numberMatched": 12345}
+    link     {"danhSach": […], "lienKet": {"tiep": "/path?sau=…" or null}}
+    cursor   {"features": […]} and, where more follows, the header X-Con-Tro-Tiep to send as ``sau``
+    none     {"dataValues": […]}: everything at once
+Rows stand in the order of their change, so that behind a link or a cursor there is always exactly
+what changed since. The parameter ``since`` leaves out what changed earlier. What there is to tell
+is worked out once in ten seconds, so that the pages of one reading fit together. A parameter that
+makes no sense is answered with 400, a question without the right key with 401.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connectors.sandbox.mark import ASGI, SAMPLE, marked
+from connectors.sandbox import asked
+from connectors.sandbox.asked import Refused
+from connectors.sandbox.mark import ASGI, SAMPLE
 from ioc.period import LOCAL
 
 Row = dict[str, Any]
-Way = Literal["page", "offset", "link", "none"]
+Way = Literal["page", "offset", "link", "cursor", "none"]
 LARGEST = 5_000
+KEPT = 10  # seconds
 
 
-def listing(
-    path: str, rows: Callable[[], list[Row]], way: Way, changed: str, now: Callable[[], datetime]
-) -> ASGI:
-    """The ASGI application of one listing; ``changed`` names the field of the change time."""
-    kept: dict[datetime, list[Row]] = {}
+@dataclass(frozen=True)
+class Listing:
+    """What is listed where: rows with ``key`` and ``changed`` (a local ISO time), oldest first."""
 
-    def at_this_minute() -> list[Row]:
-        minute = now().replace(second=0, microsecond=0)
-        if minute not in kept:
-            found = rows()
-            kept.clear()
-            kept[minute] = found
-            return found
-        return kept[minute]
+    path: str
+    rows: Callable[[], list[Row]]
+    way: Way
+    key: str
+    now: Callable[[], datetime]
+    changed: str = "capNhat"
+    since: str = "capNhatTu"
+    guard: Callable[[Request], None] = lambda request: None
+    _kept: dict[int, list[Row]] = field(default_factory=dict)
 
-    async def answer(request: Request) -> Response:
-        try:
-            size, start = _asked(request, way)
-            since = _since(request)
-        except ValueError:
-            return JSONResponse({"maLoi": "400", "thongBao": "tham số sai", "ghiChu": SAMPLE}, 400)
-        told = await run_in_threadpool(at_this_minute)
+    def app(self) -> ASGI:
+        """The ASGI application."""
+        return asked.service([Route(self.path, self._answer)])
+
+    async def _answer(self, request: Request) -> Response:
+        self.guard(request)
+        size = asked.whole(request, "kichThuoc", 1_000, LARGEST)
+        since = asked.instant(request, self.since)
+        start = self._start(request, size)
+        told = await run_in_threadpool(self._told)
         if since is not None:
-            told = [row for row in told if datetime.fromisoformat(row[changed]) >= since]
-        shown = told if way == "none" else told[start : start + size]
-        return JSONResponse(_said(request, way, shown, len(told), start + size))
+            text = since.astimezone(LOCAL).isoformat(timespec="seconds")
+            told = [row for row in told if row[self.changed] >= text]
+        if self.way in ("link", "cursor"):
+            return self._behind(request, told, size)
+        shown = told if self.way == "none" else told[start : start + size]
+        match self.way:
+            case "page":
+                return _reply(duLieu=shown, tongSo=str(len(told)))
+            case "offset":
+                return _reply(features=shown, numberMatched=len(told))
+        return _reply(dataValues=shown)
 
-    return marked(Starlette(routes=[Route(path, answer)]))
+    def _told(self) -> list[Row]:
+        moment = int(self.now().timestamp()) // KEPT
+        found = self._kept.get(moment)
+        if found is None:
+            found = self.rows()
+            self._kept.clear()
+            self._kept[moment] = found
+        return found
+
+    def _start(self, request: Request, size: int) -> int:
+        if self.way == "page":
+            return (asked.whole(request, "trang", 1, 10**6) - 1) * size
+        return asked.whole(request, "batDau", 0, 10**8, least=0)
+
+    def _behind(self, request: Request, told: list[Row], size: int) -> Response:
+        """The page behind (change, key) of the last row that was read."""
+        after = tuple(request.query_params.get("sau", "").split("~"))
+        if after != ("",):
+            if len(after) != 2:
+                raise Refused(400, "sau: con trỏ không hợp lệ")
+            told = [row for row in told if self._place(row) > after]
+        shown = told[:size]
+        following = "~".join(self._place(shown[-1])) if len(told) > size else None
+        if self.way == "cursor":
+            reply = _reply(type="FeatureCollection", features=shown)
+            if following:
+                reply.headers["X-Con-Tro-Tiep"] = following
+            return reply
+        more = request.url.include_query_params(sau=following)  # with the key of who asks, alas
+        link = f"{more.path}?{more.query}" if following else None
+        return _reply(danhSach=shown, lienKet={"tiep": link})
+
+    def _place(self, row: Row) -> tuple[str, str]:
+        return row[self.changed], str(row[self.key])
 
 
-def _asked(request: Request, way: Way) -> tuple[int, int]:
-    given = request.query_params
-    size = min(int(given.get("kichThuoc", "1000")), LARGEST)
-    if way == "page":
-        start = (int(given.get("trang", "1")) - 1) * size
-    else:
-        start = int(given.get("batDau", "0"))
-    if size < 1 or start < 0:
-        raise ValueError(start)
-    return size, start
+def changed_at(at: datetime) -> str:
+    """An instant as all listings write it, so that texts are in the order of time."""
+    return at.astimezone(LOCAL).isoformat(timespec="seconds")
 
 
-def _since(request: Request) -> datetime | None:
-    text = request.query_params.get("capNhatTu", "")
-    if not text:
-        return None
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=LOCAL)
-
-
-def _said(request: Request, way: Way, rows: list[Row], total: int, end: int) -> Row:
-    match way:
-        case "page":
-            return {"ghiChu": SAMPLE, "duLieu": rows, "tongSo": str(total)}
-        case "offset":
-            return {"ghiChu": SAMPLE, "features": rows, "numberMatched": total}
-        case "link":
-            more = request.url.include_query_params(batDau=end)
-            link = f"{more.path}?{more.query}" if end < total else None
-            return {"ghiChu": SAMPLE, "danhSach": rows, "lienKet": {"tiep": link}}
-    return {"ghiChu": SAMPLE, "dataValues": rows}
+def _reply(**members: Any) -> Response:
+    return JSONResponse({"ghiChu": SAMPLE} | members)

@@ -1,41 +1,20 @@
 """What education, health and tourism count in every commune, month by month; from the seed.
 
 A commune's figures follow from its size and readiness (``Province.traits``), so that the mountains
-stay behind and a merged commune is the sum of its parts. A month is told in the first days of the
-next; a few months are corrected weeks later.
+stay behind and a merged commune is the sum of its parts.
 """
 
-import calendar
-from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date
 from functools import lru_cache
 from random import Random
 from typing import Any
 
-from connectors.sandbox.place import Place
+from connectors.sandbox.mark import SAMPLE
 from connectors.sandbox.province import Province, trend
+from connectors.sandbox.statements import Figures
 from ioc.model import OrgUnit
-from ioc.period import LOCAL
 
 Curve = tuple[tuple[int, float], ...]
-Figures = Callable[[OrgUnit, int, Random], dict[str, int]]
-
-
-def months(
-    place: Place, first: date, what: str, figures: Figures
-) -> Iterator[tuple[OrgUnit, date, datetime, dict[str, int]]]:
-    """(commune, last day of the month, when it was told, its figures) for all that was told."""
-    now = place.now().astimezone(LOCAL)
-    year, month = first.year, first.month
-    while (year, month) < (now.year, now.month):
-        until = date(year, month, calendar.monthrange(year, month)[1])
-        for unit in place.province.open_on("commune", until):
-            rng = Random(f"{what}:{place.province.seed}:{unit.uid}:{year}-{month}")
-            told = datetime(until.year, until.month, until.day, 8, tzinfo=LOCAL)
-            told += timedelta(days=rng.randint(1, 4), minutes=rng.randrange(540))
-            if told <= now:
-                yield unit, until, told, figures(unit, year * 12 + month - 1, rng)
-        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
 
 def share(whole: int, curve: Curve, month: int, ready: float, rng: Random) -> int:
@@ -52,6 +31,14 @@ def size_of(province: Province, unit: OrgUnit) -> tuple[float, float]:
     return 900 * size / sum(province.traits[one.uid][0] for one in peers), ready
 
 
+def slipped(rng: Random, figures: Figures) -> Figures:
+    """Figures with a slip: a part that is a little too small. Parts stand behind their wholes."""
+    part = rng.randrange(1, len(figures), 2)
+    less = max(0, figures[part] - rng.randint(1, 2 + figures[part] // 50))
+    return (*figures[:part], less, *figures[part + 1 :])
+
+
 def clerk(rng: Random) -> dict[str, Any]:
     """What stands for personal data beside the figures, to be left unread."""
-    return {"nguoiLap": f"MAU. Nguyễn Thị Lập {rng.randrange(90)}", "dienThoai": "0900 000 000"}
+    number = rng.randrange(90)
+    return {"nguoiLap": f"{SAMPLE} 0{number:02d}", "dienThoai": f"0900 000 {number:03d}"}

@@ -35,14 +35,27 @@ class Listed:
 
 
 SYSTEMS: tuple[Listed, ...] = (
-    Listed("education", "education", "IOC_EDUCATION_URL", "http://127.0.0.1:{port}"),
-    Listed("health", "health_records", "IOC_HEALTH_URL", "http://127.0.0.1:{port}"),
+    Listed(
+        "education",
+        "education",
+        "IOC_EDUCATION_URL",
+        "http://127.0.0.1:{port}",
+        {"IOC_EDUCATION_KEY": "mau-khoa-giao-duc"},
+    ),
+    Listed(
+        "health",
+        "health_records",
+        "IOC_HEALTH_URL",
+        "http://127.0.0.1:{port}",
+        {"IOC_HEALTH_PASSWORD": "mau-mat-khau-y-te"},
+    ),
     Listed("tourism", "tourism", "IOC_TOURISM_URL", "http://127.0.0.1:{port}"),
     Listed(
         "traffic_incidents",
         "traffic_incidents",
         "IOC_TRAFFIC_INCIDENTS_URL",
         "http://127.0.0.1:{port}",
+        {"IOC_TRAFFIC_INCIDENTS_KEY": "mau-khoa-giao-thong"},
     ),
     Listed("stations", "masts", "IOC_STATIONS_URL", "http://127.0.0.1:{port}"),
     Listed(

@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 
 from connectors.sandbox.doors import Door
-from connectors.sandbox.listing import Row, listing
+from connectors.sandbox.listing import Listing, Row, changed_at
 from connectors.sandbox.mark import SAMPLE
 from connectors.sandbox.place import Place, System
 from connectors.sandbox.province import trend
@@ -47,7 +47,7 @@ def rows(place: Place) -> list[Row]:
                 "ngay": day.isoformat(),
                 "luotKhach": visitors,
                 "luotLuuTru": round(visitors * rng.uniform(0.3, 0.5)),
-                "capNhat": told.isoformat(),
+                "capNhat": changed_at(told),
                 "ghiChu": SAMPLE,
                 **clerk(rng),
             }
@@ -56,7 +56,7 @@ def rows(place: Place) -> list[Row]:
                 share = trend(DIGITAL, day.year * 12 + day.month - 1)
                 row |= {"diemDuLich": sites, "diemCoMa": min(sites, round(sites * share))}
             found.append(row)
-    return found
+    return sorted(found, key=lambda row: (row["capNhat"], row["maXa"], row["ngay"]))
 
 
 def _draw(place: Place, area: str, code: str) -> float:
@@ -68,6 +68,5 @@ def _draw(place: Place, area: str, code: str) -> float:
 
 def make(place: Place) -> System:
     """The statistics behind their port."""
-    return Door(
-        listing("/thongke", partial(rows, place), "offset", "capNhat", place.now), place.port
-    )
+    listing = Listing("/thongke", partial(rows, place), "offset", "maXa", place.now)
+    return Door(listing.app(), place.port)
