@@ -1,15 +1,18 @@
 """Sector systems of the sample that answer REST, each in its own way, polled into a store."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
+from starlette.testclient import TestClient
 
 from connectors.sandbox import education, health_records, traffic_incidents
+from connectors.sandbox.listing import Listing, Way
 from ioc.orgunits import OrgUnits
-from ioc.period import Period
+from ioc.period import LOCAL, Period
 from tests.rest_systems import Reader, ReaderOf, keeps_what_every_system_promises
 
 pytest_plugins = ["tests.rest_systems"]
@@ -48,20 +51,27 @@ FIGURES = {
 def told(reader: Reader) -> Rows:
     """All that a system says, read page by page in its own way."""
     path, given = ASKED[reader.source.id]
-    given = dict(given)
-    query = {"kichThuoc": "500"} | given.pop("params", {})
+    query = {"kichThuoc": "500"} | given.get("params", {})
+    rest = {name: value for name, value in given.items() if name != "params"}
+    return read(
+        lambda query: httpx2.get(reader.source.url + path, params=query, timeout=30, **rest), query
+    )
+
+
+def read(ask: Callable[[dict[str, str]], Any], query: dict[str, str]) -> Rows:
+    """The rows of all pages, the first of which is asked for with ``query``."""
     found: Rows = []
     for page in range(1, 1_000):
-        reply = httpx2.get(reader.source.url + path, params=query, timeout=30, **given)
+        reply = ask(query)
         said = reply.json()
         found += next(value for value in said.values() if isinstance(value, list))
         match said:
             case {"tongSo": total} | {"numberMatched": total} if len(found) < int(total):
-                query |= {"trang": str(page + 1), "batDau": str(len(found))}
+                query = query | {"trang": str(page + 1), "batDau": str(len(found))}
             case {"lienKet": {"tiep": str(link)}}:
-                query["sau"] = httpx2.URL(link).params["sau"]
+                query = query | {"sau": httpx2.URL(link).params["sau"]}
             case _ if "x-con-tro-tiep" in reply.headers:
-                query["sau"] = reply.headers["x-con-tro-tiep"]
+                query = query | {"sau": reply.headers["x-con-tro-tiep"]}
             case _:
                 return found
     raise AssertionError("endless")
@@ -232,6 +242,23 @@ def test_the_store_holds_each_station_as_it_stands_and_counts_them_by_technology
     five = [one for one in new if one["congNghe"] == "5G"]
     assert register.share("I09c.1", "2025") == (len(five), len(new))
     assert five
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", get_args(Way))
+@pytest.mark.parametrize("size", ["1", "2", "4", "5", "6"])
+def test_all_pages_together_are_the_whole_also_of_rows_that_changed_at_one_instant(
+    way: Way, size: str
+):
+    at = ("2026-11-01T08:00:00+07:00", "2026-11-01T09:00:00+07:00")
+    rows = [{"ma": f"m{i}", "capNhat": at[i > 3]} for i in range(5)]
+    listing = Listing("/hang", lambda: rows, way, "ma", lambda: datetime.now(LOCAL))
+    client = TestClient(listing.app())
+    assert read(lambda query: client.get("/hang", params=query), {"kichThuoc": size}) == rows
+    later = {"kichThuoc": size, "capNhatTu": at[1]}
+    assert read(lambda query: client.get("/hang", params=query), later) == rows[4:]
 
 
 # --- promises -----------------------------------------------------------------------------------
