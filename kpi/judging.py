@@ -417,6 +417,8 @@ def _ages(
     else:
         month = Period("month", live.upto) if live and live.upto else None
         data_as_of = month.ends_at if month else None
+        if data_as_of and data_as_of > snapshot.clock:  # a month that is still under way
+            data_as_of = source.covered_until
         days = indicator.reporting_days
         due = pace.reading_limits(
             _spoken_for(indicator, month),

@@ -439,6 +439,15 @@ def test_readings_are_late_when_the_next_period_was_due(live):
         assert live.standing("T12a", "I12a").freshness == freshness
 
 
+def test_a_declared_figure_of_the_month_under_way_goes_until_we_heard_it(live):
+    """It cannot be of the future: what was said of November on the 22nd is of the 22nd."""
+    live.poll(STAFF, share(STAFF_OF, "STP", "2026-11", 5, 10))
+    found = live.standing("T12a", "I12a")
+    assert found.data_as_of == live.now
+    live.forward(hours=2)
+    assert live.standing("T12a", "I12a").data_as_of == live.now - timedelta(hours=2)
+
+
 def test_readings_of_a_source_that_is_not_heard_turn_late_then_stale_before_they_are_due(live):
     live.poll(STAFF, share(STAFF_OF, "SYT", "2026-10", 95, 100))
     late, stale = STAFF.limits
