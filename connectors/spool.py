@@ -85,13 +85,17 @@ class Spool:
             self._set("topics", json.dumps(list(topics)))
 
     def keep(self, entries: Iterable[Entry], now: datetime) -> int:
-        """Write rows, synced when this returns; how many were known already."""
+        """Write rows, synced when this returns; how many were known already.
+
+        Numbers are given under the file's write lock: another process may keep rows too.
+        """
         known = 0
         with self._translated(), self._file:
+            self._file.execute("BEGIN IMMEDIATE")
             number = self.last
             for row, id_, unfit in entries:
                 taken = self._file.execute(
-                    "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO message VALUES (?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING",
                     (
                         number + 1,
                         id_ and self._hash(id_),

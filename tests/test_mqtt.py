@@ -437,6 +437,17 @@ def test_a_look_takes_nothing_from_the_session(broker: Mosquitto, settings: Any)
     assert sorted(rows(walk(source, settings))) == [100, 101, 101, 102, 103, 104]
 
 
+def test_a_dry_run_takes_nothing_from_the_session(
+    broker: Mosquitto, sqlite_store: KpiStore, settings: Any, tmp_path: Path
+) -> None:
+    source = mqtt_source(broker.url)
+    polled(sqlite_store, source, settings)
+    broker.publish(*map(said, range(5)))
+    elsewhere = SimpleNamespace(data=tmp_path / "other", secret_key_file=None)
+    assert poll(sqlite_store, source, elsewhere, now=NOW, dry_run=True)["outcome"] == "empty"
+    assert polled(sqlite_store, source, settings)["new"] == 15
+
+
 # -- brokers that are not there, or not brokers ----------------------------------------------------
 
 
@@ -580,6 +591,25 @@ def test_the_spool_counts_on_after_it_was_emptied_and_is_its_owners_alone(tmp_pa
             (3, {"a": 4}, "sai")
         ]
     assert path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_two_processes_that_keep_at_once_lose_no_row_and_lower_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(Spool(path)) as one, closing(Spool(path)) as other:
+        second = threading.Thread(
+            target=lambda: other.keep([Entry({"a": 2}), Entry({"a": 3})], NOW)
+        )
+
+        def entries() -> Iterator[Entry]:
+            second.start()  # while the first one has begun
+            second.join(0.5)
+            yield Entry({"a": 1}, "x")
+
+        assert one.keep(entries(), NOW) == 0
+        second.join(20)
+        kept = one.rows(0, 9)
+        assert sorted(each.row["a"] for each in kept) == [1, 2, 3]
+        assert one.last == max(each.number for each in kept) == 3
 
 
 def test_a_spool_that_cannot_be_read_is_broken_and_one_that_cannot_be_written_comes_later(
