@@ -185,6 +185,7 @@ def _take_readings(
         f"UPDATE observation SET changed_at = t.changed_at FROM t_obs t"
         f" WHERE {OBSERVATION.match('observation', 't')} AND observation.superseded_at = {FAR}"
         " AND observation.value = t.value AND observation.changed_at < t.changed_at"
+        f" AND NOT {weaker('t', 'observation')}"  # a person's date holds back no later word of it
     )
     take_over(connection, group.boundary)
     OBSERVATION.keep_changes(connection)

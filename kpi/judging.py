@@ -343,7 +343,7 @@ def _row(
         *sides,
         _float(pace.ratio(*sides, factor)),
         indicator.unit,
-        _coverage(source, live, expected),
+        _coverage(source, live, expected, listed=_listed(snapshot, indicator)),
         rule.operator,
         rule.threshold,
         target.reading_in_force,
@@ -407,9 +407,8 @@ def _ages(
     if source is None:
         return None, None, None, ""
     late, stale = indicator.late_after, indicator.stale_after
-    _, denominator = _elements(snapshot, indicator)
     heard = pace.record_limits(source.covered_until, source.late_after, source.stale_after)
-    if source.is_record and not (denominator and denominator.over_time == "last"):
+    if source.is_record and not _listed(snapshot, indicator):
         data_as_of = source.covered_until
         late_at, stale_at = pace.record_limits(
             data_as_of, late or source.late_after, stale or source.stale_after
@@ -431,6 +430,12 @@ def _ages(
             min(filter(None, limits)) if month else None for limits in zip(due, heard, strict=True)
         )
     return data_as_of, late_at, stale_at, pace.freshness(snapshot.clock, late_at, stale_at)
+
+
+def _listed(snapshot: Snapshot, indicator: Indicator) -> bool:
+    """Whether its records are an inventory, listed anew at each check."""
+    _, denominator = _elements(snapshot, indicator)
+    return bool(denominator and denominator.count and denominator.over_time == "last")
 
 
 def _spoken_for(indicator: Indicator, month: Period | None) -> Period | None:
@@ -463,10 +468,13 @@ def _expected(
 
 
 def _coverage(
-    source: SourceState | None, live: Figure | None, expected: int | None
+    source: SourceState | None, live: Figure | None, expected: int | None, *, listed: bool
 ) -> float | None:
+    """``listed``: an inventory, which covers nothing before its first check, then what it lists."""
     if source is None or not expected:
         return None
+    if listed:
+        return 1.0 if live else 0.0
     if source.is_record:
         return 1.0 if source.covered_until else 0.0
     return min(1.0, live.units / expected) if live else 0.0

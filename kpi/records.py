@@ -25,10 +25,11 @@ _ALL = ", ".join(RECORD_COLUMNS)
 def drop_known(connection: Connection) -> None:
     """Keep in ``t_in`` only what says something new of its key, and nothing older."""
     sql = connection.exec_driver_sql
+    held = f" AND NOT {weaker('t_in', 'record')}" if any_given(connection) else ""
     sql(
         "UPDATE record SET changed_at = t_in.changed_at FROM t_in"
         " WHERE record.source = t_in.source AND record.key = t_in.key"
-        " AND record.hash = t_in.hash AND record.changed_at < t_in.changed_at"
+        f" AND record.hash = t_in.hash AND record.changed_at < t_in.changed_at{held}"
     )
     older = "record.changed_at > t_in.changed_at"
     if any_given(connection):  # a person's word is the poll's from now on, though that is older

@@ -303,6 +303,8 @@ def _coverage(
     below = sides[1]
     if source is None or base is None or period.starts_at > snapshot.clock:
         return None
+    if base.count and base.over_time == "last":  # an inventory: its last check is all of it
+        return 1.0 if all(sides) else 0.0
     if source.is_record:
         covered = source.covered_until
         return (

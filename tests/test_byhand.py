@@ -111,6 +111,16 @@ def test_who_says_by_hand_what_the_source_has_said_already_marks_nothing(live, t
     assert "nhập tay" not in mark(live)
 
 
+def test_the_same_figure_by_hand_holds_back_no_later_word_of_the_source(live, tmp_path):
+    """The source's own word stays of its own date: it is not the older one of the two."""
+    element, day = "staff_with_computer", "2026-10"
+    live.poll(STAFF, [reading(element, "SNV25", day, 90, "2026-11-01 08:00")])
+    live.give(STAFF, [reading(element, "SNV25", day, 90, "2026-11-20 08:00")], tmp_path)
+    said = [reading(element, "SNV25", day, 70, "2026-11-15 08:00")]
+    assert live.poll(STAFF, said).changed == 1
+    assert live.value("I12a", day)["numerator"] == 150
+
+
 def test_a_file_moves_neither_watermark_nor_health_nor_the_schedule_of_its_source(world, tmp_path):
     world.live(STAFF)
     kept = {name: rows(world.store, name) for name in ("watermark", "source")}

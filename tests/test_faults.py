@@ -18,6 +18,7 @@ from typing import Any
 import openpyxl
 import pytest
 import sqlalchemy as sa
+import xlsxwriter
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -191,6 +192,20 @@ def test_a_zip_bomb_meets_the_cap_also_when_its_headers_lie(claimed: int | None)
     with pytest.raises(Broken, match="giải nén vượt"):
         refuse_bomb("bom.xlsx", packed)
     refuse_bomb("nhỏ.xlsx", bomb(2))
+
+
+def test_a_sheet_of_two_cells_far_apart_is_refused_before_the_library_makes_room(
+    tmp_path: Path,
+) -> None:
+    """The rectangle around them would be a hundred gigabytes, and the process would end."""
+    written = io.BytesIO()
+    with xlsxwriter.Workbook(written) as book:
+        page = book.add_worksheet("Số liệu")
+        page.write(0, 0, "Mã đơn vị")
+        page.write(200_000, 16_383, 1)
+    (tmp_path / "rong.xlsx").write_bytes(written.getvalue())
+    with IO(sheet_source(tmp_path)) as door, pytest.raises(Broken, match="trang tính quá rộng"):
+        list(sheet.poll(sheet_source(tmp_path), None, door))
 
 
 def test_a_zip_bomb_in_the_folder_is_named_and_read_no_further(tmp_path: Path) -> None:

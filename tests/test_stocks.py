@@ -101,6 +101,12 @@ def test_none_qualified_at_a_check_is_a_zero_and_no_check_is_unknown(checked):
     assert silent.reason == "not_reported" and silent.value != silent.value
 
 
+def test_a_month_without_a_check_is_not_covered(checked):
+    checked.poll(INVENTORY, inventory("VPUB", "2024-03-31", 10, 4))
+    assert checked.value("I01", "2024-03").coverage == 1.0
+    assert checked.value("I01", "2024-02").coverage == 0.0, "nobody looked"
+
+
 def test_one_failed_criterion_takes_a_system_out_when_the_source_corrects_it(checked):
     checked.poll(INVENTORY, inventory("VPUB", "2025-12-31", 5, 5))
     assert checked.standing("T01").closing_status == "met"

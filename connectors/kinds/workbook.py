@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import python_calamine as calamine
 
-from connectors.kinds.xlsx import hidden_rows, refuse_bomb
+from connectors.kinds.xlsx import hidden_rows, refuse_bomb, refuse_wide
 from connectors.values import clean
 from ioc.errors import Broken
 from ioc.form import SHEET
@@ -68,6 +68,7 @@ def workbook_rows(
 ) -> tuple[str, list[list[Any]], list[Range]]:
     """One sheet (named, the only one, or our form's): its name, cells and merged ranges."""
     refuse_bomb(name, body)
+    refuse_wide(name, body)
     try:
         with calamine.load_workbook(io.BytesIO(body)) as book:
             names = book.sheet_names

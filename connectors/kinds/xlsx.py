@@ -18,6 +18,8 @@ _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _STRICT = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 _ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
 _HIDDEN = re.compile(rb"""\bhidden\s*=\s*["'](?:1|true)["']""")
+_CELL = re.compile(rb"""<(?:\w+:)?c\b[^>]*?\br\s*=\s*["']([A-Za-z]{1,3})(\d{1,7})["']""")
+CELLS = 5_000_000  # of a sheet, from its first corner to its last cell: the library holds them all
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError)
 _NUMBER = re.compile(rb"""\br\s*=\s*["'](\d{1,7})["']""")
 
@@ -55,6 +57,39 @@ def refuse_bomb(name: str, body: bytes) -> None:
                 raise Broken(f"{name}: phần {member.filename} khai kiểu tài liệu (DTD)")
     except _DAMAGED:
         raise Broken(f"{name}: tệp xlsx chưa trọn vẹn hoặc hỏng") from None
+
+
+def refuse_wide(name: str, body: bytes) -> None:
+    """Refuse a sheet whose cells lie far apart: two of them can ask for terabytes.
+
+    The library fills the rectangle around all cells, and where there is no room for that it ends
+    the whole process. Called once ``refuse_bomb`` has passed.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as packed:
+            names = [one for one in packed.namelist() if one.casefold().endswith(".xml")]
+            corners = [_corner(packed.read(one)) for one in names if "sheet" in one.casefold()]
+    except (*_DAMAGED, KeyError, RuntimeError):
+        raise Broken(f"{name}: tệp xlsx chưa trọn vẹn hoặc hỏng") from None
+    for high, wide in corners:
+        if wide * high > CELLS:
+            raise Broken(f"{name}: trang tính quá rộng ({high} dòng × {wide} cột)")
+
+
+def _corner(text: bytes) -> tuple[int, int]:
+    """The last row and the last column that a cell of a sheet names."""
+    high = wide = 0
+    for letters, number in _CELL.findall(text):
+        high, wide = max(high, int(number)), max(wide, _column(letters))
+    return high, wide
+
+
+def _column(letters: bytes) -> int:
+    """The number of a column, from 1: A is 1, XFD 16384."""
+    number = 0
+    for letter in letters.upper():
+        number = 26 * number + letter - 64
+    return number
 
 
 def hidden_rows(name: str, body: bytes, sheet: str) -> list[int]:
