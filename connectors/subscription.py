@@ -44,9 +44,9 @@ class Wish:
 
     ``former``: what the session is subscribed to already. Topics that are among them are left
     alone, so that retained values need not come again; others are given up.
-    After ``quiet`` seconds without a message the broker is asked whether there is more; the visit
-    ends with its answer, or after ``most`` messages. ``clean``: a session that ends with the
-    visit, for a look that takes nothing away.
+    From ``quiet`` seconds on the broker is asked whether there is more; the visit ends once it
+    answers that what waited when it was asked has come, or after ``most`` messages. ``clean``: a
+    session that ends with the visit, for a look that takes nothing away.
     """
 
     topics: tuple[str, ...]
@@ -80,7 +80,7 @@ def fits(topics: Sequence[str], topic: str) -> bool:
 
 
 def visit(io: "IO", wish: Wish, keep: Keep, cap: int) -> Visit:
-    """Connect, subscribe where that is due, and take messages until it was quiet for a while.
+    """Connect, subscribe where that is due, and take messages until none waits there any more.
 
     Raises:
         Transient: no connection, or it broke; what was kept until then is safe.
@@ -144,6 +144,33 @@ class _Client(mqtt.Client):
             raise Broken(f"máy chủ MQTT gửi một tin quá lớn, vượt {self._most} byte")
 
 
+class _Question:
+    """One question after another to the broker, until an answer says that no more was waiting.
+
+    Before it is asked, all that came is acknowledged, and nothing until it answers. So of what
+    waits, it sends as much as it ever lets be under way, and only then answers: less is the rest.
+    Whatever is published meanwhile, a visit so ends.
+    """
+
+    def __init__(self) -> None:
+        self.is_open = self.is_settled = False
+        self._under_way = 1
+
+    def ask(self) -> None:
+        self.is_open = True
+
+    def answer(self, came: Sequence[mqtt.MQTTMessage]) -> None:
+        """It answered, after these messages."""
+        sure = sum(message.qos > 0 for message in came)
+        self.is_settled = self.is_open and sure < self._under_way
+        self._under_way = max(self._under_way, sure if self.is_open else 0)
+        self.is_open = False
+
+    def spoil(self) -> None:
+        """Too many wait to be acknowledged: the answer will say nothing."""
+        self.is_open = False
+
+
 class _Session:
     """One connection under way."""
 
@@ -191,23 +218,26 @@ class _Session:
             self._io.note("máy chủ MQTT chỉ gửi một lần (QoS 0): tin có thể mất")
 
     def drain(self, keep: Keep) -> None:
-        """Take messages in groups until it is quiet."""
-        io, wish = self._io, self._wish
-        heard, asked = time.monotonic(), False
-        while not (asked and self._client.is_answered):
-            if not asked and time.monotonic() - heard >= wish.quiet:
-                self._client.ask()
-                asked = True
-            if io.remaining() <= 0 or self.met.taken >= wish.most:
-                self.met.more = True
-                return
-            try:
+        """Take messages in groups until none is left that waited when the broker was asked."""
+        question, since = _Question(), time.monotonic()
+        try:
+            while not question.is_settled:
+                if not question.is_open and time.monotonic() - since >= self._wish.quiet:
+                    self._client.ask()
+                    question.ask()
+                if self._io.remaining() <= 0 or self.met.taken >= self._wish.most:
+                    self.met.more = True
+                    return
                 self._step(_STEP)
                 self._rest_of_it()
-            finally:  # also what came before the connection broke
-                if self._inbox:
+                if self._client.is_answered:
+                    question.answer(self._inbox)
+                elif len(self._inbox) >= AT_ONCE:
+                    question.spoil()
+                if not question.is_open:
                     self._make_safe(keep)
-                    heard, asked = time.monotonic(), False
+        finally:  # also what came before the connection broke
+            self._make_safe(keep)
 
     def _rest_of_it(self) -> None:
         """What has already come, without waiting for more."""
@@ -217,6 +247,8 @@ class _Session:
             self._step(0)
 
     def _make_safe(self, keep: Keep) -> None:
+        if not self._inbox:
+            return
         keep([self._read(message) for message in self._inbox])
         for message in self._inbox:
             self._client.ack(message.mid, message.qos)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +29,7 @@ from ioc.errors import Broken, ConfigError, IocError, NeedsCredentials, Transien
 from ioc.model import Batch
 from ioc.source import Source
 from kpi import health
+from kpi.schema import micros
 from kpi.store import KpiStore
 from tests.brokers import ENV, PASSWORD, Mosquitto, mqtt_source
 from tests.certificates import Authority
@@ -325,6 +326,42 @@ def test_a_poll_takes_so_many_and_says_that_more_waits(
     assert taken == 360
     polled(sqlite_store, source, settings, NOW + timedelta(minutes=1))
     assert covered() > before
+
+
+@contextmanager
+def talking(broker: Mosquitto, pause: float) -> Iterator[None]:
+    """Somebody publishes all the time."""
+    stop = threading.Event()
+
+    def talk() -> None:
+        number = 1_000
+        while not stop.wait(pause):
+            broker.publish(said(number := number + 1))
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        talker.join(30)
+
+
+@pytest.mark.parametrize("pause", [0.1, 0.001])
+def test_a_broker_that_is_never_quiet_is_covered_with_all_that_waited(
+    pause: float, broker: Mosquitto, sqlite_store: KpiStore, settings: Any
+) -> None:
+    source = mqtt_source(broker.url, options={"deadline": 15})
+    polled(sqlite_store, source, settings)
+    broker.publish(*map(said, range(190)))  # more than the broker lets be under way
+    with talking(broker, pause):
+        begun = time.monotonic()
+        run = polled(sqlite_store, source, settings, NOW + timedelta(minutes=1))
+        assert time.monotonic() - begun < 14
+    assert run["outcome"] == "ok" and run["new"] >= 3 * 190
+    with sqlite_store.read() as connection:
+        covered = connection.scalar(sa.text("SELECT MAX(covered_until) FROM poll_run"))
+    assert covered == micros(NOW + timedelta(minutes=1))
 
 
 def test_a_full_spool_leaves_the_rest_with_the_broker(broker: Mosquitto, settings: Any) -> None:
