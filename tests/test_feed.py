@@ -346,6 +346,59 @@ def test_one_alert_that_cannot_be_read_is_refused_and_stops_no_other(
             walk(source)
 
 
+def linked(number: int, updated: str) -> str:
+    more = f"<link rel='enclosure' type='application/cap+xml' href='/{number}'/>"
+    return entry(number, updated, more)
+
+
+def test_a_refused_alert_is_tried_again_alone_until_it_is_given_or_a_day_old() -> None:
+    times = [f"2026-11-21T{hour:02d}:00:00+07:00" for hour in range(10, 14)]
+    told = [linked(i, times[i]) for i in (3, 2, 1, 0)]
+    missing, good = {"/0", "/1", "/2"}, Answer(body=ALERT.encode(), type="application/cap+xml")
+
+    def answer(request: Request) -> Answer:
+        if request.path in ("", "/"):
+            same = request.headers.get("if-none-match") == '"e"'
+            return (
+                Answer(body=b"", status=304, type="")
+                if same
+                else xml(atom(*told), headers={"ETag": '"e"'})
+            )
+        return Answer(status=404) if request.path in missing else good
+
+    with Chaos(answer) as server:
+        source = news(server.url)
+        batches = walk(source)
+        assert [row["id"] for row in batches[0].rows] == ["urn:3"]
+        batches = walk(source, batches[-1].cursor)  # three, and all of them refused before
+        assert sorted(batch.origin for batch in batches if batch.refused) == [
+            "urn:0",
+            "urn:1",
+            "urn:2",
+        ]
+        assert [row["id"] for row in batches[0].rows] == ["urn:3"]  # of the watermark's instant
+        missing -= {"/0", "/1"}
+        batches = walk(source, batches[-1].cursor)
+        assert [row["id"] for row in batches[0].rows] == ["urn:0", "urn:1", "urn:3"]
+        assert [batch.origin for batch in batches if batch.refused] == ["urn:2"]
+        missing.clear()
+        (last,) = walk(source, batches[-1].cursor)
+        assert [row["id"] for row in last.rows] == ["urn:2", "urn:3"]
+        assert walk(source, last.cursor) == []  # unchanged since
+
+
+def test_an_alert_that_was_refused_for_a_day_is_given_up() -> None:
+    told = [entry(2), linked(1, "2026-11-20T07:59:00+07:00")]
+    with Chaos(
+        lambda request: Answer(status=404) if request.path == "/1" else xml(atom(*told))
+    ) as server:
+        source = news(server.url)
+        _, refused = walk(source)
+        assert not any(batch.refused for batch in walk(source, refused.cursor))
+        _, late = walk(news(server.url, lag="3d"), refused.cursor)
+        assert late.refused
+
+
 @pytest.mark.parametrize("status", [401, 503])
 def test_an_alert_that_is_not_given_now_fails_the_poll_so_that_it_is_not_lost(status) -> None:
     link = "<link type='application/cap+xml' href='/1'/>"

@@ -6,7 +6,7 @@ was read is one batch, oldest first, so that the past is rebuilt in the order of
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ MAX_PAGES, MAX_ROWS = 2_000, 100_000
 ALL_REFUSED = 3  # so many alerts, and not one of them readable, is a change of form
 _FORMAT = 1
 _AHEAD = timedelta(days=1)
+RETRIED = timedelta(days=1)  # how old a refused alert may be and still be tried at each poll
 
 Row = dict[str, Any]
 Time = Callable[[Row], datetime | None]
@@ -42,23 +43,25 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
 
     Rows: ``id, published, updated``, ``categories`` (scheme -> term) and, of an alert, ``cap`` as
     ``connectors.cap`` says it. Titles, texts and persons are left where they are, and no link is
-    followed but that to an alert. An alert that cannot be read is refused and stops no other.
+    followed but that to an alert. An alert that cannot be read is refused, stops no other
+    and is tried again while it is less than a day old, or within ``lag``.
 
     Raises:
         Broken: no feed, a page that repeats, XML with a DTD, a watermark that cannot be.
     """
-    state, time = _remembered(since, io.now()), _reader(source)
-    seen = datetime.fromisoformat(state["seen"]) if state.get("seen") else None
+    state, now, place = _remembered(since, io.now()), io.now(), _Place(source)
+    place.remember(state)
     first = _ask(source, io, io.url + source.options.get("path", ""), state)
     if first.status == 304 and (state.get("etag") or state.get("modified")):
         return
-    after = seen - source.lag if seen else None
-    entries = _walk(source, io, first, lambda row: after is None or (time(row) or after) >= after)
-    rows, refused = _rows(source, io, entries[::-1])
-    latest = io.now() + timedelta(minutes=5)  # one ahead of our clock moves no watermark
-    times = (at for one in entries if (at := time(one.entry.row)) and at <= latest)
-    newest = max(filter(None, (seen, *times)), default=None)
-    said = {"etag": first.headers.get("etag"), "modified": first.headers.get("last-modified")}
+    entries = _walk(source, io, first, place)
+    rows, refused = _rows(source, io, entries[::-1], place.refused)
+    latest = now + timedelta(minutes=5)  # one ahead of our clock moves no watermark
+    times = (at for one in entries if (at := place.time(one.entry.row)) and at <= latest)
+    newest = max(filter(None, (place.seen, *times)), default=None)
+    again = place.again(entries, refused, now)
+    told = {} if again else first.headers  # what was refused may be given, and the feed not changed
+    said = {"etag": told.get("etag"), "modified": told.get("last-modified"), "refused": again}
     cursor = json.dumps({"v": _FORMAT, "seen": newest and newest.isoformat(), **said})
     yield Batch(rows, cursor, origin=first.origin)
     for origin, reason in refused.items():
@@ -69,7 +72,7 @@ def probe(source: Source, io: IO) -> Iterator[Batch]:
     """The first page: enough to see what the feed says."""
     reply = _ask(source, io, io.url + source.options.get("path", ""), {})
     entries = [Told(entry, reply, True) for entry in _read(reply).entries]
-    yield Batch(_rows(source, io, entries)[0], origin=reply.origin)
+    yield Batch(_rows(source, io, entries, {})[0], origin=reply.origin)
 
 
 def faults(source: Source) -> Iterator[tuple[str, str]]:
@@ -91,18 +94,55 @@ def _read(reply: Reply) -> Page:
     return read_feed(reply.body, reply.headers.get("content-type", ""))
 
 
-def _walk(source: Source, io: IO, reply: Reply, is_new: Callable[[Row], bool]) -> list[Told]:
+class _Place:
+    """Where a feed was read to: what is new, and the alerts that were refused and are due again."""
+
+    def __init__(self, source: Source):
+        self.time, self._lag = _reader(source), source.lag
+        self.seen: datetime | None = None
+        self.refused: dict[str, str | None] = {}
+
+    def remember(self, state: dict[str, Any]) -> None:
+        self.seen = datetime.fromisoformat(state["seen"]) if state.get("seen") else None
+        self.refused = state.get("refused", {})
+        self._after = self.seen - self._lag if self.seen else None
+        due = (datetime.fromisoformat(at) for at in self.refused.values() if at)
+        self._back = min([self._after, *due]) if self._after else None
+
+    def is_new(self, row: Row) -> bool:
+        if self._after is None or str(row["id"]) in self.refused:
+            return True
+        return (self.time(row) or self._after) >= self._after
+
+    def reaches(self, row: Row) -> bool:
+        """Whether what stands behind this entry may be new."""
+        return self._back is None or (self.time(row) or self._back) >= self._back
+
+    def again(
+        self, entries: list[Told], refused: Collection[str], now: datetime
+    ) -> dict[str, str | None]:
+        """Which refused entries the next poll tries again, and of when they are."""
+        oldest = now - max(self._lag, RETRIED)
+        times = {str(one.entry.row["id"]): self.time(one.entry.row) for one in entries}
+        return {
+            id_: at and at.isoformat()
+            for id_, at in times.items()
+            if id_ in refused and (at is None or at >= oldest)
+        }
+
+
+def _walk(source: Source, io: IO, reply: Reply, place: _Place) -> list[Told]:
     """The entries of all pages, as they stand there, up to the page that ends with an old one."""
     found: list[Told] = []
     asked = {reply.url}
     most = int(source.options.get("max_rows", MAX_ROWS))
     for _ in range(int(source.options.get("max_pages", MAX_PAGES))):
         page = _read(reply)
-        told = [Told(entry, reply, is_new(entry.row)) for entry in page.entries]
+        told = [Told(entry, reply, place.is_new(entry.row)) for entry in page.entries]
         found += told
         if len(found) > most:
             raise Broken(f"nguồn tin có hơn {most} mục, vượt giới hạn")
-        if page.next is None or not told or not told[-1].new:
+        if page.next is None or not told or not place.reaches(told[-1].entry.row):
             return found
         address = io.join(reply.url, io.link(reply.url, page.next))
         if address in asked:
@@ -112,7 +152,9 @@ def _walk(source: Source, io: IO, reply: Reply, is_new: Callable[[Row], bool]) -
     raise Broken("quá nhiều trang: phân trang không kết thúc")
 
 
-def _rows(source: Source, io: IO, entries: list[Told]) -> tuple[list[Row], dict[str, str]]:
+def _rows(
+    source: Source, io: IO, entries: list[Told], known: Collection[str]
+) -> tuple[list[Row], dict[str, str]]:
     """The rows that are new, and alerts that could not be read: where each stood -> why."""
     told: list[tuple[Row, bool]] = []
     refused: dict[str, str] = {}
@@ -132,8 +174,9 @@ def _rows(source: Source, io: IO, entries: list[Told]) -> tuple[list[Row], dict[
     if unreal:
         io.note(f"bỏ qua {unreal} cảnh báo diễn tập, thử nghiệm hoặc chỉ để trả lời")
     alerts = [row["cap"] for row, _ in told if "cap" in row]
-    if len(refused) >= ALL_REFUSED and not alerts:
-        raise Broken(f"không đọc được cảnh báo nào, như: {next(iter(refused.values()))}")
+    fresh = [reason for id_, reason in refused.items() if id_ not in known]
+    if len(fresh) >= ALL_REFUSED and not alerts:
+        raise Broken(f"không đọc được cảnh báo nào, như: {fresh[0]}")
     _join(alerts)
     return [row for row, new in told if new], refused
 
@@ -185,6 +228,8 @@ def _remembered(since: str | None, now: datetime) -> dict[str, Any]:
             raise ValueError(state["v"])
         seen = datetime.fromisoformat(state["seen"]) if state["seen"] else None
         ahead = seen is not None and seen > now + _AHEAD
+        for at in filter(None, state.get("refused", {}).values()):
+            datetime.fromisoformat(at)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Broken("mốc đã lưu không đọc được: cần người xem lại") from None
     if ahead:
