@@ -36,6 +36,12 @@ class Asked:
         which = f"cột “{named[-1]}”" if named else "một cột đã khai"
         return Broken(f"khung nhìn “{self.view}” không có {which}")
 
+    def no_value(self) -> Broken:
+        return Broken(
+            f"khung nhìn “{self.view}” có thời điểm ngoài lịch (như infinity) ở một trong các cột:"
+            f" {', '.join(self.columns)}"
+        )
+
 
 def sqlite_meaning(error: BaseException, asked: Asked) -> IocError:
     """By SQLite's own number of the error, and its words where that says nothing."""
@@ -59,6 +65,8 @@ def sqlite_meaning(error: BaseException, asked: Asked) -> IocError:
 def postgresql_meaning(error: BaseException, asked: Asked) -> IocError:
     """By SQLSTATE; a connection that fails has none, only the server's words."""
     state = getattr(error, "sqlstate", None)
+    if state is None and any(kind.__name__ == "DataError" for kind in type(error).__mro__):
+        return asked.no_value()  # the driver's own: it read a value that Python cannot hold
     if state is None:
         return _postgresql_away(str(error))
     if state == "57014":

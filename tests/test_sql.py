@@ -252,6 +252,19 @@ def test_rows_without_a_time_or_a_key_are_rejected_and_counted(sector: Sector) -
     assert sorted(refused) == ["thiếu cap_nhat", "thiếu ma", "thiếu ma"] and len(items) == 6
 
 
+def test_a_sweep_rejects_the_rows_without_a_time_too(sector: Sector) -> None:
+    source = view_source(sector.url, {"sweep": "1d"})
+    sector.put(*many(3))
+    since = last(read(source))
+    sector.put(row("KHONG", None))
+    swept = next(b for b in read(source, since, NOW + timedelta(days=1)) if b.whole)
+    assert [swept.rows[i]["ma"] for i in swept.unfit] == ["KHONG"]
+    assert [*swept.unfit.values()] == ["thiếu cap_nhat"]
+    included = view_source(sector.url, {"sweep": "1d", "missing": "include"})
+    swept = next(b for b in read(included, since, NOW + timedelta(days=1)) if b.whole)
+    assert len(swept.rows) == 4 and not swept.unfit
+
+
 def test_rows_without_a_time_are_read_at_each_poll_where_that_is_declared(sector: Sector) -> None:
     sector.put(*many(3), row("KHONG", None))
     source = view_source(sector.url, {"missing": "include"})
@@ -471,6 +484,24 @@ def test_a_poll_that_is_asked_to_end_does_not_wait_for_a_slow_view(sector: Secto
     with IO(source, now=lambda: NOW, stopped=stop.is_set) as io, pytest.raises(Transient):
         list(sql.poll(source, None, io))
     assert time.monotonic() - began < 15
+
+
+@pytest.mark.postgresql
+def test_a_change_time_that_no_calendar_has_is_broken_and_named(
+    request: pytest.FixtureRequest,
+) -> None:
+    sector = Sector(request.getfixturevalue("postgres_url"))
+    sector.put(*many(3))
+    sector.change("H0001", cap_nhat="infinity")
+    with pytest.raises(Broken, match="cap_nhat"):
+        read(view_source(sector.url))
+
+
+def test_the_doctor_passes_over_rows_without_a_time(sector: Sector, settings: Any) -> None:
+    sector.put(*many(1), *(row(f"K{i}", None) for i in range(250)))
+    with IO(view_source(sector.url), settings, now=lambda: NOW) as io:
+        [seen] = sql.probe(view_source(sector.url), io)
+    assert keys_of([seen]) == ["H0000"]
 
 
 def test_a_view_or_column_that_is_gone_is_named(sector: Sector) -> None:

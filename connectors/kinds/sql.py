@@ -61,7 +61,8 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     if first or sweep.is_due(source, mark.swept, now):
         done = Mark(reached.changed, None, now).text()
         rows = [] if first else view.whole(io)
-        yield Batch(rows, done, whole=not first and bool(source.record), origin=view.name)
+        whole = not first and bool(source.record)
+        yield Batch(rows, done, whole=whole, origin=view.name, unfit=_unfit(rows, source))
 
 
 def probe(source: Source, io: IO) -> Iterator[Batch]:
@@ -131,7 +132,9 @@ class _View:
 
     def newest(self, most: int) -> sa.Select:
         statement = sa.select(self._table).limit(most)
-        return statement if self.changed is None else statement.order_by(self.changed.desc())
+        if self.changed is None:
+            return statement
+        return statement.where(self.changed.is_not(None)).order_by(self.changed.desc())
 
     def page(self, place: Mark, size: int) -> sa.Select:
         """So many rows from a place on, the rows of the place itself among them."""
@@ -222,6 +225,14 @@ def _lost(view: _View, source: Source, io: IO) -> Batch | None:
     if includes:
         unfit = {i: why for i, why in unfit.items() if i < len(keyless)}
     return Batch(rows, origin=f"{view.name} thiếu cột", unfit=unfit) if rows else None
+
+
+def _unfit(rows: list[Row], source: Source) -> dict[int, str]:
+    """Rows of a sweep without change time, unless these are included."""
+    if source.options.get("missing") == "include":
+        return {}
+    changed = source.options["changed"]
+    return {i: _why(row, source, changed) for i, row in enumerate(rows) if row[changed] is None}
 
 
 def _why(row: Mapping[str, Any], source: Source, changed: str) -> str:
