@@ -260,6 +260,19 @@ def test_the_readme_is_two_screens_and_its_test_command_is_what_decides():
     assert decides[-1] == commands[1]
 
 
+def test_the_example_of_a_source_loads_as_it_is_written(tmp_path, monkeypatch):
+    """A deployment's folder with the two files of docs/connectors.md is a valid configuration."""
+    written = (ROOT / "docs" / "connectors.md").read_text()
+    found = [one for one in block(written, "yaml") if "library_visits" in one]
+    source, indicator = found[0], found[1]
+    assert len(source.strip().splitlines()) <= 15
+    (tmp_path / "indicators").mkdir()
+    (tmp_path / "indicators" / "library.yaml").write_text(indicator)
+    (tmp_path / "sources.yaml").write_text(source)
+    monkeypatch.setenv("IOC_CONFIG", str(tmp_path))
+    assert program.main(["check"]) == 0
+
+
 def test_the_recipes_of_the_readme_load_as_they_are_written(tmp_path):
     indicator, source = block(README, "yaml")
     for name in ("I02c", "dossiers_in_person"):  # who has followed the recipe has them already
