@@ -29,6 +29,7 @@ from ioc.errors import Broken, IocError, NeedsCredentials, Transient
 from ioc.model import Batch, Counts, Rejection
 from ioc.source import Source
 from kpi import health, intake, requests, validation
+from kpi.smallness import hushed
 from kpi.store import KpiStore
 
 log = logging.getLogger(__name__)
@@ -172,7 +173,7 @@ def _read_all(
         batches = KINDS[source.kind].poll(source, since, run.io)
     refused = False
     reading = ahead.ahead(
-        source.id, batches, lambda batch: _items(mapper, batch, clock()), run.io.left
+        source.id, batches, lambda batch: _items(mapper, batch, store, clock()), run.io.left
     )
     with closing(reading) as found:
         for batch, items in found:
@@ -256,10 +257,19 @@ def _held_note(source: Source, counts: Counts) -> str:
     )
 
 
-def _items(mapper: mapping.Mapper, batch: Batch, now: datetime) -> list[mapping.Item]:
-    """The items of a batch; one that stands apart and is wrong as a whole goes back to its kind."""
+def _items(
+    mapper: mapping.Mapper, batch: Batch, store: KpiStore, now: datetime
+) -> list[mapping.Item]:
+    """The items of a batch; one that stands apart and is wrong as a whole goes back to its kind.
+
+    What is rejected tells no small count of people: its reason goes to notes and the log.
+    """
+    elements = store.catalogue.elements
     try:
-        items = list(mapper.map_rows(batch, now))
+        items = [
+            hushed(item, elements) if isinstance(item, Rejection) else item
+            for item in mapper.map_rows(batch, now)
+        ]
         if batch.apart:
             _refuse_form(items)
     except Broken as error:

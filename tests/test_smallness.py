@@ -5,11 +5,13 @@ import io
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import app as program
+from connectors.poller import poll
 from ioc.errors import ConfigError
 from ioc.model import Rejection
 from ioc.settings import Settings
@@ -18,6 +20,7 @@ from kpi.catalogue import load_catalogue
 from kpi.elements import Element
 from kpi.smallness import hushed
 from layouts import text
+from tests.fields import sheet_source
 from tests.worlds import World, reading, rows, source
 
 pytest_plugins = ["tests.worlds"]
@@ -118,6 +121,22 @@ def test_a_rejection_says_which_figure_it_was_and_not_how_many_people(people: Wo
         named = json.loads(fields)
         assert {named[name] for name in (HAVE, ALL) if name in named} == {"(đã che)"}
         assert named["org_unit"]
+
+
+def test_the_note_of_a_run_and_the_log_tell_no_small_count(
+    people: World, tmp_path: Path, caplog: Any
+):
+    folder = tmp_path / "bao-cao"
+    folder.mkdir()
+    for name, lines in (("it", 1), ("nhieu", 30)):  # a few of them, and a change of form
+        rows = "".join(f"SNV{n},10/2026,900,1.5.2\n" for n in range(lines))
+        (folder / f"{name}.csv").write_text("Mã đơn vị,Kỳ,Tổng số,Có máy tính\n" + rows)
+    small = sheet_source(folder, readings={ALL: "Tổng số", HAVE: "Có máy tính"})
+    settings = SimpleNamespace(data=tmp_path, secret_key_file=None)
+    health.publish_sources(people.store, [small])
+    run = poll(people.store, small, settings)
+    assert "Có máy tính: không phải số" in run["note"]
+    assert "1.5.2" not in run["note"] + caplog.text
 
 
 def test_what_is_no_count_of_people_keeps_its_numbers():
