@@ -2,6 +2,7 @@
 
 import re
 
+_LONGEST = 120  # letters of a file's name
 _PERSONAL = (
     ("giống số định danh cá nhân", re.compile(r"(?<![\d.])(?:\d[ ]?){11}\d(?![ .]?\d)")),
     ("giống số điện thoại", re.compile(r"(?<![\d.])(?:0|\+?84)(?:[ .-]?\d){9,10}(?![ .-]?\d)")),
@@ -17,3 +18,12 @@ def personal(text: str) -> str | None:
         if pattern.search(text):
             return name
     return None
+
+
+def shown_name(file: str) -> str:
+    """The path of a file as it may be told: what looks personal in its name is not."""
+    folder, slash, name = file.rpartition("/")
+    stem, dot, suffix = name.rpartition(".") if "." in name else (name, "", "")
+    if personal(stem) or re.search(r"\d{9}", stem):
+        stem = "(đã che)"
+    return f"{folder}{slash}{stem[: _LONGEST - len(suffix)]}{dot}{suffix[:10]}"

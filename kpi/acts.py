@@ -3,7 +3,6 @@
 The web says so here and nowhere else; of files the poller does the rest.
 """
 
-import re
 import unicodedata
 from datetime import date, datetime
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,7 @@ from ioc.clock import right_now
 from ioc.errors import Forbidden, IocError
 from ioc.form import MOST_BYTES, SUFFIXES
 from ioc.period import day_number
-from ioc.personal import personal
+from ioc.personal import personal, shown_name
 from ioc.principal import Principal
 from kpi import requests
 from kpi.assessments import VERDICTS
@@ -26,7 +25,6 @@ from kpi.store import KpiStore
 MAY = ("operator", "admin")
 MOST_WAITING = 20
 """Files that may wait at once: past it somebody has to look at the poller first."""
-_LONGEST = 120  # letters of a file's name
 _KINDS = {".xlsx": b"PK\x03\x04"}
 
 
@@ -204,9 +202,6 @@ def _named(given: str) -> str:
     """The last part of a file's name as it may be shown; what looks personal is not kept."""
     text = unicodedata.normalize("NFC", given).replace("\\", "/").rpartition("/")[2]
     text = "".join(letter for letter in text if letter.isprintable()).strip(" .")
-    stem, dot, suffix = text.rpartition(".")
-    if not dot:
+    if "." not in text:
         raise Refused("Tên tệp phải có đuôi .xlsx hoặc .csv.")
-    if personal(stem) or re.search(r"\d{9}", stem):
-        stem = "(đã che)"
-    return f"{stem[: _LONGEST - len(suffix)]}.{suffix[:10]}"
+    return shown_name(text)

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from ioc.errors import IocError
+from ioc.personal import shown_name
 from kpi.runs import TRIES, SlotTaken, open_run
 from kpi.schema import instant_of, micros
 from kpi.store import KpiStore
@@ -50,7 +51,12 @@ def put(
     store: KpiStore, data: Path, kind: str, *, source: str, file: str, body: bytes, who: str,
     now: datetime,
 ) -> int:  # fmt: skip
-    """Let a file wait for the poller; its request's number. The same drop is put once."""
+    """Let a file wait for the poller; its request's number.
+
+    A drop is not put again while it is the newest of its name. What looks personal in a name is
+    not kept.
+    """
+    file = shown_name(file)
     said = {"kind": kind, "source": source, "file": file, "who": who, "at": micros(now)}
     said |= {"hash": hashlib.sha256(body).hexdigest(), "size": len(body)}
     held = _keep(place(data), body)
@@ -69,8 +75,8 @@ def put(
 
 
 _KNOWN = sa.text(
-    "SELECT id FROM request WHERE kind = :kind AND source = :source AND file = :file"
-    " AND hash = :hash LIMIT 1"
+    "SELECT id FROM request WHERE hash = :hash AND id = (SELECT MAX(id) FROM request"
+    " WHERE kind = :kind AND source = :source AND file = :file)"
 )
 _PUT = sa.text(
     "INSERT INTO request (kind, source, file, hash, size, who, at, state, held, tries, note)"

@@ -228,6 +228,35 @@ def test_a_file_in_the_folder_under_our_name_is_a_run_of_its_own_and_is_taken_on
     assert (again["changed"], again["same"]) == (1, 1)
 
 
+def test_a_return_to_an_earlier_version_of_a_file_in_the_folder_is_taken(
+    sqlite_store: KpiStore, source: Source, settings: Any
+) -> None:
+    ready(sqlite_store, source, settings)
+    for count in (100, 110, 100):
+        (Path(source.url) / "nhap-tay_x.csv").write_text(CSV.format(120, count))
+        poll(sqlite_store, source, settings)
+        poll(sqlite_store, source, settings)  # the same is put once
+        assert len(poll_given(sqlite_store, [source], settings)) == 1
+    assert {value for element, *_, value in figures(sqlite_store)} == {120, 100}
+
+
+def test_what_looks_personal_in_the_name_of_a_file_in_the_folder_is_told_nowhere(
+    sqlite_store: KpiStore, source: Source, settings: Any, caplog: Any
+) -> None:
+    ready(sqlite_store, source, settings)
+    file = Path(source.url) / "nhap-tay_Nguyễn Văn A 0912345678.csv"
+    file.write_text(CSV.format(120, 100))
+    ordinary = poll(sqlite_store, source, settings)
+    (hand,) = poll_given(sqlite_store, [source], settings)
+    assert hand["new"] == 2 and hand["address"] == "(đã che).csv"
+    file.write_bytes(b"x" * (MOST_BYTES + 1))
+    large = poll(sqlite_store, source, settings)
+    assert "vượt" in large["note"]
+    told = [(run["note"], run["address"]) for run in runs(sqlite_store)]
+    said = repr((ordinary, hand, large, given(sqlite_store), told)) + caplog.text
+    assert "0912345678" not in said and "Nguyễn" not in said
+
+
 def test_a_dry_run_takes_nothing_aside(
     sqlite_store: KpiStore, source: Source, settings: Any
 ) -> None:

@@ -22,6 +22,7 @@ from connectors.values import clean
 from ioc.errors import Broken, NeedsCredentials, Transient
 from ioc.form import EXAMPLE, MOST_BYTES, is_by_hand
 from ioc.model import Batch
+from ioc.personal import shown_name
 from ioc.source import Source
 
 OPTIONS = {"sheet", "skip", "csv", "settle", "files"}
@@ -47,7 +48,7 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     refused: dict[str, list[Any]] = {}
     taken = 0
     for file in io.files(".xlsx", ".csv"):
-        stamp = [file.size, file.mtime_ns]
+        stamp, told = [file.size, file.mtime_ns], shown_name(file.name)
         by_hand = is_by_hand(file.title)
         if not by_hand and not wanted.search(file.title):
             continue
@@ -61,28 +62,28 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
             body = io.read(file)
         except Transient as error:
             io.waiting = True
-            io.note(str(error))
+            io.note(str(error).replace(file.name, told))
             continue
         except NeedsCredentials:
             raise
         except Broken as error:
-            refused[file.name] = [*stamp, str(error)]
+            refused[file.name] = [*stamp, str(error).replace(file.name, told)]
             continue
         content = hashlib.sha256(body).hexdigest()[:24]
         before = contents.get(content)
         known = before is not None
-        if known and before != file.name:
-            io.note(f"{file.name}: cùng nội dung với {before}, bỏ qua")
+        if before is not None and before != file.name:
+            io.note(f"{told}: cùng nội dung với {shown_name(before)}, bỏ qua")
         try:
             rows, first = ([], 1) if known or by_hand else _rows(source, file, body)
             given = _given(file, body) if by_hand and not known else None
         except Broken as error:
-            refused[file.name] = [*stamp, str(error)]
+            refused[file.name] = [*stamp, str(error).replace(file.name, told)]
             continue
         now = {**seen, file.name: [*stamp, content]}
         bad.pop(file.name, None)
         cursor = _cursor(now, bad, _form(source))
-        batch = Batch(rows, cursor, origin=file.name, first=first, apart=True, given=given)
+        batch = Batch(rows, cursor, origin=told, first=first, apart=True, given=given)
         yield batch
         if batch.refused:
             refused[file.name] = [*stamp, batch.refused]
@@ -92,7 +93,9 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
     if refused and not taken:
         raise Broken("; ".join(reason for *_, reason in refused.values()))
     for name, (*_, reason) in refused.items():  # at every poll, until it is put right
-        yield Batch([], _cursor(seen, refused, _form(source)), origin=name, refused=reason)
+        yield Batch(
+            [], _cursor(seen, refused, _form(source)), origin=shown_name(name), refused=reason
+        )
 
 
 def faults(source: Source) -> Iterator[tuple[str, str]]:
