@@ -35,9 +35,18 @@ class _Seen:
 
 
 def examine(sources: Sequence[Source], settings: Any, now: datetime) -> Iterator[Finding]:
-    """One finding for each source: reachable, authorised, mapping complete, org units known."""
+    """One finding for each source: reachable, authorised, mapping complete, org units known.
+
+    A fault of the program itself in one of them is its finding, and stops no other.
+    """
     for source in sources:
-        yield look(source, settings, now)
+        try:
+            found = look(source, settings, now)
+        except Exception as error:
+            said = f"lỗi chương trình {type(error).__name__}"
+            todo = "xem khai báo của nguồn; nếu khai đúng, báo đơn vị phát triển"
+            found = Finding(f"nguồn {source.id}", Level.broken, said, todo)
+        yield found
 
 
 def look(source: Source, settings: Any, now: datetime) -> Finding:

@@ -1,6 +1,6 @@
 """Polls one source once, from its door to the store: always returns and always records a run.
 
-The only place of the product that catches every exception: one failing source must never stop
+The only place besides ``checkup`` that catches every exception: one failing source must never stop
 another, nor fail without a trace.
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import app as program
-from connectors.checkup import look
+from connectors.checkup import examine, look
 from ioc.config import Lined
 from kpi.doctor import Finding, Level
 from tests.chaos import Answer, Chaos, Request, serve
@@ -66,6 +66,18 @@ def test_a_field_that_no_row_has_and_one_that_nobody_declared_are_named(looked):
 def test_an_org_unit_that_nobody_knows_is_named(looked):
     found = looked(serve(Answer({"data": [*ROWS, dossier("A9", coQuan="99999")]})))
     assert found.level is Level.note and "99999" in found.said
+
+
+def test_a_source_that_ends_in_a_fault_of_ours_is_broken_and_the_rest_goes_on(
+    tmp_path, monkeypatch, caplog
+):
+    with Chaos(serve(Answer({"data": ROWS}))) as server:
+        good = rest_source(server.url, options={"ignore": ["hoTen"]})
+        bad = good.model_copy(update={"id": "hong", "kind": "soap", "options": {"rows": 5}})
+        settings = SimpleNamespace(data=tmp_path, secret_key_file=None)
+        first, second = examine([bad, good], settings, NOW)
+    assert first.level is Level.broken and "KeyError" in first.said and first.todo
+    assert second.level is Level.fine
 
 
 def test_a_source_with_nothing_to_say_is_a_note(looked):

@@ -200,6 +200,16 @@ def test_a_column_that_finds_several_values_is_broken_and_none_is_taken() -> Non
         walk(service(server.url))
 
 
+def test_a_column_may_be_a_truth_and_rows_that_are_none_are_broken() -> None:
+    columns = {"ma": "@ma", "co": "so > 1", "khong": "so > 99"}
+    reply = xml(envelope('<don ma="SYT"><so>5</so></don>'))
+    with Chaos(serve(reply)) as server:
+        found = walk(service(server.url, options=options(columns=columns)))[0].rows[0]
+        assert (found["co"], found["khong"]) == (True, False)
+        with pytest.raises(Broken, match="rows"):
+            walk(service(server.url, options=options(rows="count(//don)")))
+
+
 def test_a_service_that_has_no_row_any_more_covers_nothing_and_says_so() -> None:
     silent = serve(xml(envelope("<kq/>")))
     with Chaos(silent) as server, IO(service(server.url), now=lambda: NOW, env={}) as io:

@@ -135,7 +135,10 @@ class _Reader:
                 raise
             raise Transient(f"máy chủ trả lỗi {reply.status}") from None
         self._refuse_fault(body)
-        return [self._row(found) for found in self._rows(body)], reply.origin
+        rows = self._rows(body)
+        if not isinstance(rows, list):
+            raise Broken("rows phải chỉ ra các phần tử, không phải một số, chữ hay đúng/sai")
+        return [self._row(found) for found in rows], reply.origin
 
     def _request(self, io: IO, month: Period) -> str:
         """The template with its month, and the login where it asks for one, as text of XML."""
@@ -183,13 +186,13 @@ def parse(body: bytes) -> Any:
     return root
 
 
-def _text(name: str, found: Any) -> str | float | None:
+def _text(name: str, found: Any) -> str | float | bool | None:
     """What an XPath found: its one text, a number or a truth as such; nothing is None."""
     if isinstance(found, list):
         if len(found) > 1:
             raise Broken(f"cột {name} chỉ ra {len(found)} giá trị trong một dòng")
         found = found[0] if found else None
-    if found is None or isinstance(found, float):
+    if found is None or isinstance(found, (float, bool)):
         return found
     return str(found if isinstance(found, str) else found.text or "").strip() or None
 
