@@ -419,6 +419,21 @@ def test_a_folder_is_read_once_a_renamed_copy_is_skipped_and_a_correction_is_tak
     assert (fixed["outcome"], fixed["changed"], fixed["same"]) == ("ok", 1, 1)
 
 
+def test_equal_content_under_another_name_is_another_file_where_the_name_says_the_month(
+    sqlite_store: KpiStore, settings: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bao-cao"
+    folder.mkdir()
+    by_name = Lined({"path": "_file", "match": r"(?P<year>\d{4})-(?P<month>\d\d)"})
+    source = sheet_source(folder, fields={"org_unit": "Mã đơn vị", "period": by_name})
+    for month in ("2024-05", "2024-06"):
+        (folder / f"{month}.csv").write_text(MONTH.format(120))
+    assert polled(sqlite_store, source, settings)["new"] == 4
+    (folder / "2024-07.csv").write_text(MONTH.format(120))
+    run = polled(sqlite_store, source, settings, NOW + timedelta(minutes=1))
+    assert run["new"] == 2 and "cùng nội dung" not in run["note"]
+
+
 def test_one_bad_file_is_named_and_stops_no_other(
     sqlite_store: KpiStore, settings: Any, tmp_path: Path
 ) -> None:

@@ -3,9 +3,10 @@
 They lie in a folder, on an SFTP or WebDAV server, or hang on mail: the address says where.
 
 The cursor remembers files by name, size, time and content, so an unchanged folder costs one
-listing, and the same content under another name is skipped and said so. A file that cannot be
-read is remembered too, with the reason, until it changes. A file whose name says that a person
-filled it in is handed on whole: it becomes a run of its own.
+listing, and the same content under another name is skipped and said so, unless the mapping reads
+the name (``_file``). A file that cannot be read is remembered too, with the reason, until it
+changes. A file whose name says that a person filled it in is handed on whole: it becomes a run of
+its own.
 """
 
 import hashlib
@@ -69,7 +70,7 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
         except Broken as error:
             refused[file.name] = [*stamp, str(error).replace(file.name, told)]
             continue
-        content = hashlib.sha256(body).hexdigest()[:24]
+        content = _content(source, file, body)
         before = contents.get(content)
         known = before is not None
         if before is not None and before != file.name:
@@ -116,6 +117,12 @@ def alone(source: Source, file: File, body: bytes) -> Iterator[Batch]:
     yield Batch(rows, origin=file.name, first=first)
 
 
+def _content(source: Source, file: File, body: bytes) -> str:
+    """What tells a file from others: its name too, where the mapping reads it."""
+    name = file.name.encode() + b"\0" if "_file" in _paths(source) else b""
+    return hashlib.sha256(name + body).hexdigest()[:24]
+
+
 def _given(file: File, body: bytes) -> bytes:
     if len(body) > MOST_BYTES:
         raise Broken(f"{file.name}: tệp nhập tay vượt {MOST_BYTES >> 20} MB")
@@ -147,9 +154,13 @@ def _row(
 
 def _headings(source: Source) -> list[str]:
     """Every heading that the mapping reads: a workbook without one of them is another form."""
+    return [path for path in _paths(source) if not path.startswith("_")]
+
+
+def _paths(source: Source) -> list[str]:
+    """All that the mapping reads, what we know of the file itself included."""
     specs = [*source.fields.values(), *(source.readings or {}).values()]
-    paths = [*map(_path, specs), *source.keys]
-    return [path for path in paths if not path.startswith("_")]
+    return [*map(_path, specs), *source.keys]
 
 
 def _path(spec: str | dict[str, Any]) -> str:
