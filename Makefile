@@ -5,7 +5,7 @@ STAMP := .venv/ready-$(shell cat requirements.lock pyproject.toml | cksum | cut 
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak soak-pollers soak-sources lock clean
+.PHONY: help run test check bench soak soak-pollers soak-sources soak-wall lock clean
 
 help:
 	@echo "make run     start the operations centre with its sample province"
@@ -15,6 +15,7 @@ help:
 	@echo "make soak    eight hours of polling in forty minutes, with faults, against the truth"
 	@echo "make soak-pollers  two pollers on one store for ten minutes, killed and frozen"
 	@echo "make soak-sources  every source at its own pace for ten minutes, then each system stopped in turn"
+	@echo "make soak-wall  a wall screen for hours in half an hour: memory, elements, overlapping questions"
 	@echo "make lock    resolve requirements.lock again (needs uv)"
 	@echo "make clean   remove the environment and caches, never data"
 
@@ -43,6 +44,10 @@ soak-pollers: $(STAMP)
 
 soak-sources: $(STAMP)
 	$(BIN)/python -m tests.soak.sources --minutes 10 $(ARGS)
+
+soak-wall: $(STAMP)
+	@.ci/packages
+	$(BIN)/python -m tests.soak.wall --minutes 30 $(ARGS)
 
 # Named by what it was made from, so a checkout that only changes dates installs nothing.
 $(STAMP):

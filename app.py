@@ -49,7 +49,7 @@ INDEX = """<!DOCTYPE html>
     <body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
 </html>"""
 
-MAPS = ("/map", "/sector/")
+MAPS = ("/map", "/sector/", "/wall")
 ENTRY = '<div id="react-entry-point"><p class="_dash-loading">Đang tải…</p></div>'
 
 
@@ -59,9 +59,11 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
     from flask import Flask, g, request
 
     from layouts import shell, state
+    from layouts.wall import scenes
     from layouts.web import (
         api,
         cache,
+        codes,
         compress,
         geo,
         guard,
@@ -107,11 +109,13 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
     guard.install(app, server, settings)  # before Dash: nothing runs ahead of the guard
     draw_ahead = screens.install(server, store)
     compress.install(server)
-    state.place(server, store=store, settings=settings, orgunits=store.orgunits)
+    wall = scenes.of(settings, store.catalogue)
+    state.place(server, store=store, settings=settings, orgunits=store.orgunits, wall=wall)
     watch = live.install(server, store, ROOT / "assets", draw_ahead)
     health.install(server, store, watch)
     geo.install(server, store)
     uploads.install(server, store, settings)
+    codes.install(server, settings.address)
     api.install(server, store, cache.install(server, settings.cache_url))
     app.init_app(server)
     shell.install(app)
@@ -179,11 +183,12 @@ def check(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Look at the configuration only; print every fault."""
     from ioc.orgunits import OrgUnits
     from kpi.catalogue import load_catalogue
+    from layouts.wall import scenes
 
     faults: list[Fault] = []
     checks = (
         OrgUnits.load,
-        lambda: load_catalogue(settings.config),
+        lambda: scenes.of(settings, load_catalogue(settings.config)),
         lambda: load_sources(settings),
     )
     for load in checks:

@@ -55,6 +55,10 @@ window.ioc = window.ioc || {};
     return {className: 'unit ' + kind + ' k-' + grade, weight: 1.5, fillOpacity: 1,
             fillColor: grade === 'none' ? 'url(#map-hatch)' : undefined};
   }
+  function scale() {                 // circles grow with the screen, and once more on a wall
+    var screen = Math.max(1, window.innerHeight / 1080);
+    return document.querySelector('.wall') ? 1.5 * screen : screen;
+  }
   function age(since) {
     var hours = (Date.now() - Date.parse(since)) / 3600e3;
     return hours < 48 ? Math.max(1, Math.round(hours)) + ' giờ' : Math.floor(hours / 24) + ' ngày';
@@ -73,7 +77,7 @@ window.ioc = window.ioc || {};
     outline: function () { return {className: 'outline', weight: 1.25, fill: true, fillOpacity: 1}; },
     circle: function (feature, at, context) {
       var look = style(context, feature.id, 'circle');
-      look.radius = feature.properties.radius;
+      look.radius = feature.properties.radius * scale();
       return window.L.circleMarker(at, look);
     },
     unit: function (feature, layer, context) {

@@ -33,6 +33,13 @@ class Settings:
         metadata=_about("Address the web listens on; loopback while `IOC_AUTH=open`"),
     )
     port: int = field(default=8050, metadata=_about("Port of the web"))
+    address: str = field(
+        default="",
+        metadata=_about(
+            "Address that phones reach (`https://…`), for the codes on the wall; empty: the"
+            " wall's own"
+        ),
+    )
     data: Path = field(
         default=Path("data"), metadata=_about("Folder for the database and working files")
     )

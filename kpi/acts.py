@@ -23,6 +23,7 @@ from kpi.schema import micros
 from kpi.store import KpiStore
 
 MAY = ("operator", "admin")
+_SHEET = 80  # letters of the name of a wall's sheet
 MOST_WAITING = 20
 """Files that may wait at once: past it somebody has to look at the poller first."""
 _KINDS = {".xlsx": b"PK\x03\x04"}
@@ -162,6 +163,79 @@ def withdraw(
         raise Refused("Đánh giá này không có, hoặc đã được rút.")
     more = {"verdict": "", "evidence": "", "who": who.name, "withdraws": assessment}
     return _sign(store, {**row._mapping, **said, **more}, now or right_now())
+
+
+def steer(
+    store: KpiStore,
+    who: Principal,
+    *,
+    sheet: str | None = None,
+    paused: bool | None = None,
+    codes: bool | None = None,
+    now: datetime | None = None,
+) -> int:
+    """Tell the walls which sheet to show, to pause, or to show codes; what is None stays as it is.
+
+    Returns:
+        The number of the word: each wall heeds it once.
+
+    Raises:
+        Forbidden: ``who`` may only read.
+    """
+    wanted: dict[str, Any] = {}
+    if sheet is not None:
+        wanted["sheet"] = sheet[:_SHEET]
+    if paused is not None:
+        wanted["paused"] = int(paused)
+    if codes is not None:
+        wanted["codes"] = int(codes)
+    return _tell(store, who, wanted, now or right_now())
+
+
+def hold(store: KpiStore, who: Principal, *, now: datetime | None = None) -> datetime:
+    """Hold every page of the walls at this instant, sealed, until they are released.
+
+    Raises:
+        Forbidden: ``who`` may only read.
+    """
+    if who.role not in MAY:
+        raise Forbidden("Tài khoản này không được điều khiển màn hình.")
+    at = now or right_now()
+    sealed = store.seal(at, "wall")
+    _tell(store, who, {"held_at": micros(sealed)}, at)
+    return sealed
+
+
+def release(store: KpiStore, who: Principal, *, now: datetime | None = None) -> int:
+    """Let the walls follow the data again.
+
+    Raises:
+        Forbidden: ``who`` may only read.
+    """
+    return _tell(store, who, {"held_at": None}, now or right_now())
+
+
+def _tell(store: KpiStore, who: Principal, wanted: dict[str, Any], at: datetime) -> int:
+    """One more word to the walls; they hear of it as of any change of the data."""
+    if who.role not in MAY:
+        raise Forbidden("Tài khoản này không được điều khiển màn hình.")
+    said = {**wanted, "who": who.name, "at": micros(at)}
+    with store.write() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO steering (id, number, sheet, paused, codes, held_at, who, at)"
+                " VALUES (1, 0, '', 0, 0, NULL, '', 0) ON CONFLICT (id) DO NOTHING"
+            )
+        )
+        sets = ", ".join(f"{name} = :{name}" for name in said)
+        number = connection.scalar(
+            sa.text(
+                f"UPDATE steering SET number = number + 1, {sets} WHERE id = 1 RETURNING number"
+            ),
+            said,
+        )
+        store.touch(connection, ["wall"])
+    return int(number or 0)
 
 
 def _sign(store: KpiStore, said: dict[str, Any], at: datetime) -> int:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -203,6 +204,24 @@ def _sources_sql(covered: str, limited: str) -> str:
     )
 
 
+class _Row(NamedTuple):
+    """What the store says of one source, in the order of ``_sources_sql``."""
+
+    id: str
+    serves: str
+    record: str
+    sample: int
+    late_after: int
+    stale_after: int
+    reporting_days: int
+    first_poll_at: int | None
+    loaded_at: int | None
+    covered_until: int | None
+    run: int | None
+    polled_at: int | None
+    given: int
+
+
 _LIVE = _sources_sql("(SELECT w.covered_until FROM watermark w WHERE w.source = s.id)", "")
 _PAST = sa.text(_sources_sql("(SELECT MAX(r.covered_until) {runs})", " AND r.ended_at <= :at"))
 
@@ -229,37 +248,46 @@ def take_snapshot(
     for row in rows:
         if row.id is None:  # no source is configured
             continue
-        boundary, reconstructed = FAR, False
-        if as_of is not None:
-            boundary, reconstructed = _boundary(row, as_of, now, sealed, last_seal)
-        covered_until = row.covered_until
-        slack = 0
-        if reconstructed:  # known by the week, so its age is judged by the week
-            covered_until = boundary or None
-            slack = 7 * 86400
-        states[row.id] = SourceState(
-            id=row.id,
-            serves=tuple(row.serves.split(",")) if row.serves else (),
-            record=row.record,
-            is_record=bool(row.record),
-            sample=bool(row.sample),
-            late_after=timedelta(seconds=row.late_after + slack),
-            stale_after=timedelta(seconds=row.stale_after + slack),
-            reporting_days=max(0, row.reporting_days),
-            boundary=boundary,
-            reconstructed=reconstructed,
-            loading=_is_loading(row, as_of),
-            covered_until=instant_of(covered_until),
-            polled_at=instant_of(row.polled_at),
-            run=row.run,
-            given=bool(row.given),
-        )
+        if as_of is None:
+            states[row.id] = _live_state(tuple(row)[2:])
+            continue
+        boundary, reconstructed = _boundary(row, as_of, now, sealed, last_seal)
+        states[row.id] = _state(row, boundary, reconstructed, _is_loading(row, as_of))
     version, samples = (rows[0].version, rows[0].samples) if rows else (0, 0)
     snapshot = Snapshot(connection, store, clock, as_of, version, bool(samples), states)
     if as_of is not None:
         snapshot.boundary = _settled(as_of, now, last_seal)
     snapshot.reconstructed = any(state.reconstructed for state in states.values())
     return snapshot
+
+
+@lru_cache(1024)
+def _live_state(row: tuple) -> SourceState:
+    """The state that a row says now; the same object for the same words, so that keys are cheap."""
+    said = _Row(*row)
+    return _state(said, FAR, False, _is_loading(said, None))
+
+
+def _state(row: Any, boundary: int, reconstructed: bool, loading: bool) -> SourceState:
+    """``reconstructed`` is known by the week: its age is judged by the week."""
+    slack = 7 * 86400 if reconstructed else 0
+    return SourceState(
+        id=row.id,
+        serves=tuple(row.serves.split(",")) if row.serves else (),
+        record=row.record,
+        is_record=bool(row.record),
+        sample=bool(row.sample),
+        late_after=timedelta(seconds=row.late_after + slack),
+        stale_after=timedelta(seconds=row.stale_after + slack),
+        reporting_days=max(0, row.reporting_days),
+        boundary=boundary,
+        reconstructed=reconstructed,
+        loading=loading,
+        covered_until=instant_of(boundary or None if reconstructed else row.covered_until),
+        polled_at=instant_of(row.polled_at),
+        run=row.run,
+        given=bool(row.given),
+    )
 
 
 def _is_loading(row: Any, as_of: datetime | None) -> bool:

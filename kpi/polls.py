@@ -12,7 +12,7 @@ from ioc.clock import right_now
 from ioc.principal import Principal
 from kpi import pace
 from kpi.answer import Answer, Snapshot
-from kpi.schema import instant_of
+from kpi.schema import instant_of, micros
 from kpi.store import KpiStore
 
 SOURCE_COLUMNS = (
@@ -36,27 +36,37 @@ def sources(
     who: Principal,
     *,
     sources: Sequence[str] | None = None,
+    as_of: datetime | None = None,
     now: datetime | None = None,
 ) -> Answer:
     """The sources as the poller runs them, with the state of their newest runs.
 
-    ``every``, ``late_after`` and ``stale_after`` are seconds; ``next_run_at`` is what the schedule
+    ``as_of`` an instant, ``last_good_at``, ``covered_until`` and ``freshness`` are what was known
+    of the polls that had ended by then; all else is as it is now. ``every``, ``late_after`` and
+    ``stale_after`` are seconds; ``next_run_at`` is what the schedule
     said last, unknown while a source is paused; ``records`` counts what is stored, ``rejected``
     all rows that were refused or taken under suspicion; ``record`` is the kind of the records
     that a source brings, empty where it brings figures.
     """
-    clock = now or right_now()
+    clock = as_of or now or right_now()
+    reached, by = "w.covered_until", ""
+    if as_of:
+        by = f" AND r.ended_at <= {micros(as_of)}"
+        reached = (
+            "(SELECT MAX(r.covered_until) FROM poll_run r WHERE r.source = s.id"
+            f"{by}) AS covered_until"
+        )
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         found = snapshot.connection.execute(
             sa.text(
-                "SELECT s.*, w.covered_until,"
+                f"SELECT s.*, {reached},"
                 " (SELECT r.run FROM poll_run r WHERE r.source = s.id AND r.given_by = ''"
                 " ORDER BY r.run DESC LIMIT 1) AS last_run,"
                 " (SELECT r.started_at FROM poll_run r WHERE r.source = s.id AND r.given_by = ''"
                 " ORDER BY r.run DESC LIMIT 1) AS last_started,"
                 " (SELECT r.ended_at FROM poll_run r WHERE r.source = s.id"
-                " AND r.covered_until IS NOT NULL ORDER BY r.run DESC LIMIT 1) AS last_good,"
+                f" AND r.covered_until IS NOT NULL{by} ORDER BY r.run DESC LIMIT 1) AS last_good,"
                 " (SELECT COUNT(*) FROM rejection j WHERE j.source = s.id) AS rejected,"
                 " (SELECT CAST(SUM(r.new) - SUM(r.gone) AS BIGINT) FROM poll_run r"
                 " WHERE r.source = s.id) AS stored"

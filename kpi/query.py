@@ -28,6 +28,7 @@ from kpi.registers import indicators, org_units, targets, tasks
 from kpi.rollout import rollout
 from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
 from kpi.search import search
+from kpi.steering import Steering, steering
 from kpi.store import KpiStore
 from kpi.validation import RULES
 
@@ -41,6 +42,7 @@ __all__ = [
     "CaseFile",
     "Counted",
     "Layer",
+    "Steering",
     "UnknownFilter",
     "Version",
     "assessments",
@@ -63,6 +65,7 @@ __all__ = [
     "search",
     "sources",
     "standings",
+    "steering",
     "targets",
     "tasks",
     "uploads",

@@ -191,6 +191,19 @@ request = _table(
 sa.Index("request_state", request.c.state, request.c.id)
 sa.Index("request_source", request.c.source, request.c.id)
 
+# what the walls are told: one row
+steering = _table(
+    "steering",
+    _key("id", Int),
+    _need("number", Int),  # of the word, so that each is heard once
+    _need("sheet"),
+    _need("paused", Int),
+    _need("codes", Int),  # whether tiles show the code that a phone reads
+    _maybe("held_at", Int),
+    _need("who"),
+    _need("at", Int),
+)
+
 # what people say where the plan gives no number; a row that withdraws another is one more row
 assessment = _table(
     "assessment",

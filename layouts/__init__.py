@@ -28,6 +28,7 @@ PAGES = (
     Page("/lineage", "layouts.lineage", "Nguồn gốc của con số"),
     Page("/definitions", "layouts.definitions", "Định nghĩa chỉ tiêu", "Định nghĩa"),
     Page("/upload", "layouts.upload", "Nhập tay", "Nhập tay"),
+    Page("/operator", "layouts.operator", "Điều khiển màn hình tường"),
     Page("/sources", "layouts.sources", "Nguồn dữ liệu", "Nguồn dữ liệu"),
     Page("/sources/<source>", "layouts.sources", "Nguồn dữ liệu"),
 )

@@ -143,6 +143,7 @@ def canvas(
     bounds: list[list[float]],
     tiles: str = "",
     page: str = "map",
+    credit_at: str = "bottomright",
 ) -> Piece:
     """The map of a page: outlines, then the org units that carry the figures, then the cases."""
     drawn = [layer for layer in (shown, outline) if isinstance(layer, Layer)]
@@ -170,7 +171,7 @@ def canvas(
             clusterToLayer=_js("cluster"),
             onEachFeature=_js("case"),
         ),
-        dl.AttributionControl(prefix=credit(drawn, tiles), position="bottomright"),
+        dl.AttributionControl(prefix=credit(drawn, tiles), position=credit_at),
     ]
     return html.Div(
         dl.Map(

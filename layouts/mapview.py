@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from ioc.errors import IocError
@@ -47,6 +47,7 @@ class MapView:
     kind: str
     state: str
     days: str
+    held: datetime | None = None  # the instant of a wall that is held
 
     @property
     def key(self) -> str:
@@ -179,4 +180,4 @@ def _asked(view: MapView) -> dict[str, Any]:
         "last": view.period,
         "grain": view.period.grain,
         "on": view.on,
-    }
+    } | ({"as_of": view.held} if view.held else {})

@@ -43,6 +43,7 @@ class Desk:
     settings: Any
     orgunits: Any
     sources: Any = ()
+    wall: Any = None  # the programme of the wall screens
     kept: OrderedDict[tuple[Any, ...], Any] = field(default_factory=OrderedDict)
     lock: Any = field(default_factory=Lock)
 

@@ -45,6 +45,7 @@ ACCESS = {
     "/events": "principal",
     "/geo/<layer>.json": "principal",
     "/upload/template/<source>.xlsx": "principal",
+    "/code.svg": "principal",
     "/upload/<source>": "principal",  # and only where whoever asks may write
     "/api/": "principal",
     "/api/<path:path>": "principal",

@@ -34,7 +34,7 @@ from layouts import (
     view,
     wall,
 )
-from layouts.wall import plan
+from layouts.wall.legibility import plan
 from tests.worlds import (
     DOSSIERS,
     MEETINGS,
@@ -297,7 +297,7 @@ def test_two_districts_of_eight_are_told_by_both_readings(reader):
 
 @pytest.mark.parametrize("filters", [{}, {"d": "2", "diag": "98"}])
 def test_no_tile_of_a_closed_target_counts_down_or_asks_for_pace(reader, filters):
-    text = words(having(reader.see(wall.layout, **filters), id="wall-tiles")).lower()
+    text = words(having(reader.see(wall.layout, **filters), className="wall-stage")).lower()
     for word in ("còn lại", "ngày nữa", "/tháng", "tiến độ", "nguy cơ"):
         assert word not in text
 
@@ -477,7 +477,6 @@ def test_callbacks_draw_what_the_first_answer_drew(reader):
         shown = indicator.pieces(view.look("I02b"))
         assert words(drawn[:1]) == words([shown["head"]])
         assert drawn[1]["data"] == shown["trend"]["data"]
-        assert words(wall.draw({}, None)[1]) == words(wall.tiles(lines.lines(), plan()))
         board = sources.pieces(sources.board(), whole=False)
         ids = [{"slot": "sources", "key": key} for key in board]
         assert words(sources.draw({}, ids, "", {})[0]) == words(board.values())

@@ -147,7 +147,9 @@ def pieces(piece: Any) -> Iterator[Any]:
         yield from pieces(getattr(piece, "children", None))
 
 
-WORDS = "/sector /sources /search /records /lineage /definitions /upload /orientation".split()
+WORDS = (
+    "/sector /sources /search /records /lineage /definitions /upload /orientation /operator"
+).split()
 """Pages that have lists and words, and no figure unless the address names one."""
 
 

@@ -305,7 +305,7 @@ def tables(store: KpiStore, names: Iterable[str] = STORED) -> dict[str, list[tup
 def empty(store: KpiStore) -> None:
     """Forget all but what is configured, so that one database serves many examples."""
     with store.write() as connection:
-        said = "watermark poll_run rejection source seal topic request assessment".split()
+        said = "watermark poll_run rejection source seal topic request assessment steering".split()
         for name in (*STORED, *said):
             connection.exec_driver_sql(f"DELETE FROM {name}")
         connection.exec_driver_sql("UPDATE boundary SET at = 0, version = 1")

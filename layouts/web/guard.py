@@ -28,8 +28,10 @@ POLICY = (
     "default-src 'none'; script-src 'self' {hashes}; style-src-elem 'self' 'unsafe-inline';"
     " style-src-attr 'none'; img-src 'self' data: blob:{tiles}; font-src 'self' data:;"
     " connect-src 'self'; worker-src 'self' blob:; form-action 'self'; base-uri 'none';"
-    " frame-ancestors 'none'; object-src 'none'"
+    " frame-src 'self'; frame-ancestors {framed}; object-src 'none'"
 )
+FRAMED = "/wall"
+"""The one page that a page of ours may show inside itself: the operator's preview."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -54,7 +56,7 @@ def install(app: Dash, server: Flask, settings: Settings) -> None:
     """Guard a server; called before Dash adds its own hooks, so that nothing runs ahead."""
     server.json = Json(server)
     server.config["MAX_CONTENT_LENGTH"] = BODY
-    policy: dict[int, str] = {}
+    policy: dict[tuple[int, bool], str] = {}
 
     @server.before_request
     def _admit() -> None:
@@ -74,11 +76,16 @@ def install(app: Dash, server: Flask, settings: Settings) -> None:
     def _dress(response: Response) -> Response:
         response.headers.update(HEADERS)
         # clientside callbacks are inline scripts: their hashes are known only when all are declared
-        known = len(app._inline_scripts)
-        if known not in policy:
-            hashes = " ".join(app.csp_hashes())
-            policy[known] = POLICY.format(hashes=hashes, tiles=tiles(settings.tile_url))
-        response.headers["Content-Security-Policy"] = policy[known]
+        known, framed = len(app._inline_scripts), request.path == FRAMED
+        if (known, framed) not in policy:
+            policy[known, framed] = POLICY.format(
+                hashes=" ".join(app.csp_hashes()),
+                tiles=tiles(settings.tile_url),
+                framed="'self'" if framed else "'none'",
+            )
+        response.headers["Content-Security-Policy"] = policy[known, framed]
+        if framed:
+            response.headers["X-Frame-Options"] = "SAMEORIGIN"
         if not request.path.startswith(STATIC):
             response.headers.setdefault("Cache-Control", "no-store")
         elif request.path.startswith("/assets/") and response.status_code in (200, 304):

@@ -69,11 +69,12 @@ def _the_wall(
 ) -> Iterator[Line]:
     """One refresh: by the first screen that is told of a commit, and by the others."""
     declared = {one["output"]: one for one in orjson.loads(_plain(ours, "/_dash-dependencies"))}
-    refresh = next(one for name, one in declared.items() if "wall-tiles.children" in name)
-    body = callback_body(refresh, {"live": {"version": 1, "topics": {}}, "wall-fit": {}})
+    refresh = next(one for name, one in declared.items() if "wall-seen.data" in name)
+    values = {"live": {"version": 1, "topics": {}}, "wall-at": "overview-1"}
+    body = callback_body(refresh, values | {"wall-given": {}, "wall-seen": {}})
     drawn = _plain(ours, CALLBACK, body)
     tiles = drawn.count(b"data-target")
-    months = "?months=1" if b"tile-trend" in drawn else ""
+    months = "?months=1" if b"mask-image" in drawn or b"--trend" in drawn else ""
     (answers / "w2").write_bytes(ours.ask(CALLBACK, body))
     asked = (
         lambda: ours.ask(CALLBACK, body),

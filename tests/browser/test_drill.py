@@ -35,7 +35,7 @@ def test_three_clicks_lead_from_the_wall_to_a_figure_and_its_records(
     visit: Any, level: str, uid: str
 ) -> None:
     """Tile, level, counts: the figure is read on the way."""
-    seen = visit("/wall")
+    seen = visit("/wall?page=1")
     follow(seen, "[data-target=T02b] a")
     follow(seen, f".choice a[href*='level={level}']")
     row = seen.page.locator(f".rank:has(a[href*='{uid}'])").first
@@ -47,7 +47,7 @@ def test_three_clicks_lead_from_the_wall_to_a_figure_and_its_records(
 
 def test_two_clicks_lead_from_the_wall_to_an_area_and_two_more_to_its_page(visit: Any) -> None:
     """The path of the crumbs is the path of the reader."""
-    seen = visit("/wall")
+    seen = visit("/wall?page=1")
     follow(seen, "[data-target=T02b] a")
     follow(seen, ".rank-name[href*='area-450']")
     follow(seen, ".crumbs a[href='/org-unit/area-450']", "h1:text-is('Địa bàn Đồng Hới (cũ)')")

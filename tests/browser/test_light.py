@@ -68,9 +68,9 @@ def test_a_page_follows_the_system_until_a_reader_says_otherwise(prefers: Any, s
 
 def test_the_wall_is_dark_unless_its_address_says_light(prefers: Any) -> None:
     """Whatever the system of the machine behind it prefers."""
-    seen = prefers("light", "/wall")
+    seen = prefers("light", "/wall?page=1")
     assert shown(seen.page) == "dark"
-    seen.page.goto(seen.origin + "/wall?theme=light", wait_until="load")
+    seen.page.goto(seen.origin + "/wall?theme=light&page=1", wait_until="load")
     seen.settle()
     assert shown(seen.page) == "light"
     seen.page.goto(seen.origin + "/sources", wait_until="load")

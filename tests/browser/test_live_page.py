@@ -40,7 +40,7 @@ def test_a_commit_reaches_every_open_page_without_a_reload(house: House, visit: 
     """Register, wall and indicator show the new figure within a second or so."""
     places = {
         "/": "tr[data-target=T02b] .live-figure",
-        "/wall": "[data-target=T02b] .tile-live b",
+        "/wall?page=1": "[data-target=T02b] .tile-live b",
         "/indicator/I02b": "#indicator-head .live-figure",
     }
     open_pages = {path: visit(path) for path in places}
@@ -81,7 +81,7 @@ def test_a_commit_reaches_every_open_page_without_a_reload(house: House, visit: 
 
 def test_of_many_commits_the_newest_stays_on_the_screen(house: House, visit: Any) -> None:
     """A burst is answered once or twice, not queued; what stands at the end is the last state."""
-    seen = visit("/wall")
+    seen = visit("/wall?page=1")
     asked = len([url for url in seen.requests if "_dash-update-component" in url])
     for _ in range(6):
         house.resolve(7, online=True)
@@ -116,7 +116,7 @@ def test_when_time_passes_without_a_poll_figures_turn_old_and_outcomes_stay(
             cell = looking.picture_of(row.locator(".c-live"))
             assert looking.saturated(cell).sum() == 0  # neither blue nor any other colour
         assert register.page.locator(outcome).inner_text() == closed
-        wall = visit("/wall")
+        wall = visit("/wall?page=1")
         tile = wall.page.locator("[data-target=T02a]")
         assert "Số cũ" in tile.inner_text() and "Không đạt" in tile.inner_text()
         assert looking.squeezed(looking.texts(wall.page)) == []

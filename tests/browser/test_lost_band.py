@@ -13,11 +13,18 @@ pytestmark = pytest.mark.browser
 
 PERIODS = 20.0
 """Seconds: two beats of the server."""
+ON_TOP = """
+name => {
+  const place = document.querySelector(name), box = place.getBoundingClientRect();
+  const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+  return place.contains(document.elementFromPoint(x, y));
+}
+"""
 
 
 def test_the_wall_says_since_when_it_has_lost_touch_and_recovers(house: House, visit: Any) -> None:
     """B4, with the real server stopped and started again on its port."""
-    seen = visit("/wall")
+    seen = visit("/wall?page=1")
     page = seen.page
     page.evaluate("window.kept = true")
     page.wait_for_timeout(1500)
@@ -35,6 +42,9 @@ def test_the_wall_says_since_when_it_has_lost_touch_and_recovers(house: House, v
         assert box["x"] == 0 and box["width"] == 1920 and box["y"] == 0 and box["height"] > 34
         assert looking.saturated(looking.picture(page, box)).mean() > 0.5  # a band, not a hint
         assert "DỮ LIỆU MẪU" in [drawn.words for drawn in looking.texts(page)]
+        for name in (".sample-mark", ".clock-time"):  # the band covers neither, even at night
+            page.evaluate("document.querySelector('.wall').style.filter = 'brightness(.6)'")
+            assert page.evaluate(ON_TOP, name), name
         old = looking.picture_of(page.locator("[data-target=T02b]"))
         assert looking.saturated(old, over=25).sum() == 0  # old figures are grey
         assert looking.contrast(old) < looking.contrast(before)

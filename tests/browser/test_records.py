@@ -12,7 +12,7 @@ PATIENCE = 60_000
 
 def test_three_clicks_lead_from_a_tile_to_the_record_behind_it(visit: Any) -> None:
     """B9: formula, inputs, poll, then a stored version whose hash fits; Back restores the view."""
-    page = visit("/wall").page
+    page = visit("/wall?page=1").page
     page.locator("a[href^='/indicator/I02b']").first.click()
     page.locator(".to-lineage").click(timeout=PATIENCE)
     page.locator("#lineage-body .formula").wait_for(timeout=PATIENCE)

@@ -100,7 +100,7 @@ def test_the_wall_shows_the_figures_of_the_standings(
     house: House, visit: Any, standings: dict[tuple[str, str], Row]
 ) -> None:
     """The figure that decides, or, where a tile is narrow, its words on the right side."""
-    seen, lines = visit("/wall"), lines_of(house)
+    seen, lines = visit("/wall?page=1"), lines_of(house)
     compared = 0
     for (target, indicator), row in standings.items():
         tile = seen.page.locator(f".tile[data-target={target}]")

@@ -1,0 +1,196 @@
+"""One sector: who feeds it, its targets as tiles, what it watches besides."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from dash import dcc, html
+
+from layouts import components, sectorview, text
+from layouts.components import Piece
+from layouts.lines import Line, Row, indicators
+from layouts.sectorview import Sector
+from layouts.state import now
+from layouts.wall import overview, sheet, worst
+from layouts.wall.legibility import Plan
+from layouts.wall.scenes import WORST
+from layouts.wall.sheet import TREND, Shown
+from layouts.wall.tile import hero, tile
+from layouts.wall.view import Wall
+
+TITLE = "Một lĩnh vực"
+PAGES = 2
+
+
+class _Piece(NamedTuple):
+    """What one cell shows: the sector itself, a target, its history, or an indicator besides."""
+
+    kind: str  # "card", "target", "watched" or "trend"
+    name: str
+    line: Line | None = None
+
+
+def count(wall: Wall) -> int:
+    """Pages of tiles; what the sector watches besides its targets gives way."""
+    return min(math.ceil(len(_pieces(wall)) / _fit(wall).tiles), PAGES)
+
+
+def tiles(wall: Wall, number: int) -> int:
+    """How many tiles a page has."""
+    return len(_page(wall, number))
+
+
+def frame(wall: Wall, number: int, shown: Shown) -> Piece:
+    """A cell for every tile of the grid: the sector may be another one next month."""
+    fit = _fit(wall)
+    cells = [
+        html.Div(
+            [
+                sheet.place(_key(number, at), shown),
+                sheet.chart(_key(number, at), shown, "sector-trend"),
+            ],
+            className="cell",
+        )
+        for at in range(fit.tiles)
+    ]
+    stacked = " stacked" if fit.stacked else ""
+    return html.Div(cells, className=f"wall-tiles sized{stacked}", style=fit.style)
+
+
+def draw(wall: Wall, number: int) -> Shown:
+    """The sector's card, its targets, its other indicators."""
+    page = _page(wall, number)
+    lines = {at: one.line for at, one in enumerate(page) if one.line and one.kind == "trend"}
+    trends = overview.latest(wall, [line.parts[0].indicator for line in lines.values()])
+    shown: dict[str, Any] = {}
+    for at in range(_fit(wall).tiles):
+        shown[_key(number, at)] = _drawn(wall, page[at]) if at < len(page) else None
+        line = lines.get(at)
+        values = trends.get(line.parts[0].indicator, []) if line else []
+        threshold = line.target["threshold"] if line else None
+        shown[TREND + _key(number, at)] = sheet.drawing(values, threshold)
+    return shown
+
+
+def _fit(wall: Wall) -> Plan:
+    """A sector has few tiles: they are larger."""
+    return wall.fitting(len(_pieces(wall)))
+
+
+def _key(number: int, at: int) -> str:
+    return f"n{number}.{at}"
+
+
+def key_of(wall: Wall) -> str:
+    """The sector that is shown: chosen, or that of the worst target."""
+    chosen = wall.scene("sector").choice
+    if chosen != WORST:
+        return chosen
+    failing = worst.ranked(wall.numeric) or wall.numeric
+    return str(indicators()[failing[0].parts[0].indicator]["sector"])
+
+
+def _pieces(wall: Wall) -> list[_Piece]:
+    """What stands in the cells, from the catalogue alone: every drawing asks how many they are."""
+    if "sector" not in wall.kept:
+        known, key = indicators(), key_of(wall)
+        own = {name for name, row in known.items() if row["sector"] == key}
+        lines = [line for line in wall.lines if any(part.indicator in own for part in line.parts)]
+        watched = [name for name in own if known[name]["source"] and not known[name]["targets"]]
+        missing = max(3 - len(lines) - len(watched), 0)
+        drawn = [line for line in lines if line.numeric][:missing]
+        wall.kept["sector"] = [
+            _Piece("card", key),
+            *(_Piece("target", key, line) for line in lines),
+            *(_Piece("watched", name) for name in sorted(watched, key=list(known).index)),
+            *(_Piece("trend", key, line) for line in drawn),
+        ]
+    found: list[_Piece] = wall.kept["sector"]
+    return found
+
+
+def _page(wall: Wall, number: int) -> list[_Piece]:
+    many = _fit(wall).tiles
+    return _pieces(wall)[(number - 1) * many : number * many]
+
+
+def _sector(wall: Wall) -> Sector:
+    """The sector's figures and sources, asked for once for all cells."""
+    if "sector figures" not in wall.kept:
+        found = sectorview.look(key_of(wall))
+        assert found is not None  # the programme was checked when it was read
+        wall.kept["sector figures"] = found
+    sector: Sector = wall.kept["sector figures"]
+    return sector
+
+
+def _drawn(wall: Wall, piece: _Piece) -> Piece:
+    if piece.kind == "watched":
+        return _watched(_sector(wall), indicators()[piece.name])
+    if piece.line is None:
+        return _card(_sector(wall))
+    return tile(piece.line, wall, _fit(wall)) if piece.kind == "target" else _history(piece.line)
+
+
+def _card(sector: Sector) -> Piece:
+    """The sector's name and how its sources stand."""
+    ages = [row["freshness"] or "" for row in sector.sources.values()]
+    heard = sum(age in ("fresh", "final") for age in ages)
+    silent = min(
+        (row for row in sector.sources.values() if row["freshness"] in ("late", "stale")),
+        key=lambda row: row["freshness"] != "stale",
+        default=None,
+    )
+    told = f"{heard}/{len(ages)} nguồn có số mới" if ages else "chưa có nguồn"
+    return html.Article(
+        dcc.Link(
+            [
+                html.Div(sector.name, className="sector-name"),
+                html.Div(told, className="sector-told"),
+                components.freshness(silent["freshness"], "") if silent else None,
+            ],
+            href=f"/sector/{sector.key}",
+        ),
+        className="tile sector-card",
+        **{"data-sector": sector.key},
+    )
+
+
+def _history(line: Line) -> Piece:
+    """Whose line the place beside draws."""
+    name = indicators()[line.parts[0].indicator]["short"]
+    return html.Article(
+        html.Div(
+            [
+                html.Div(name, className="tile-name"),
+                html.Div(f"nét đứt: mức {line.level}", className="history-note"),
+            ],
+            className="history",
+        ),
+        className="tile history-tile",
+    )
+
+
+def _watched(sector: Sector, row: Row) -> Piece:
+    """An indicator without a target: its newest period in grey, and until when it goes."""
+    newest = sector.newest(row["indicator"])
+    age = newest.get("freshness") or ""
+    upto = newest.get("data_as_of")
+    told = f"đến {text.reach(upto, now())}" if text.known(upto) else ""
+    clock = (
+        components.freshness(age, "") if age in ("late", "stale")
+        else html.Span(told, className="until")
+    )  # fmt: skip
+    return html.Article(
+        dcc.Link(
+            [
+                html.Div(row["short"], className="tile-name"),
+                html.Div(hero(text.value(newest)), className="tile-head"),
+                html.Div([html.Span(text.period(newest["period"])), clock], className="tile-live"),
+            ],
+            href=f"/indicator/{row['indicator']}",
+        ),
+        className="tile watched-tile",
+        **{"data-indicator": row["indicator"]},
+    )

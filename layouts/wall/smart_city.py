@@ -1,0 +1,201 @@
+"""The five basic smart-city services: where they run, how well, and what is open right now."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from dash import dcc, html
+
+from ioc.period import Period
+from kpi import query
+from layouts import components, text, theme
+from layouts.components import Piece
+from layouts.lines import AREA, Line, Row, indicators
+from layouts.state import count as how_many
+from layouts.state import now, rows, today
+from layouts.view import newest
+from layouts.wall import sheet
+from layouts.wall.sheet import Shown
+from layouts.wall.tile import hero, tile
+from layouts.wall.view import Wall
+
+TITLE = "Dịch vụ đô thị thông minh"
+LETTERS = 24  # of a line, at least
+LINES = 8.5  # of notes in a card
+MONTHS = 6
+ROLLOUT = "smart_services"  # the source that says where each of them runs
+CASES = ("field_report", "traffic_incident", "order_incident")  # records that somebody has to close
+
+
+def services(wall: Wall) -> list[str]:
+    """The sectors that are basic services, in the plan's order."""
+    counted = [row["sector"] for row in indicators().values() if row["source"] == ROLLOUT]
+    return [sector for sector in dict.fromkeys(counted) if sector != "smart_city"]
+
+
+def count(wall: Wall) -> int:
+    """Pages of cards."""
+    return math.ceil((1 + len(services(wall))) / _fitting(wall))
+
+
+def tiles(wall: Wall, number: int) -> int:
+    """A card takes as long as two tiles."""
+    return 2 * _fitting(wall)
+
+
+def frame(wall: Wall, number: int, shown: Shown) -> Piece:
+    """A place for every service."""
+    here = _page(wall, number)
+    across = min(_grid(wall)[0], len(here))
+    style = {"--columns": str(across), "--rows": str(math.ceil(len(here) / across))}
+    cells = [sheet.place(_key(name), shown, "service-cell") for name in here]
+    stacked = " stacked" if wall.fit.stacked else ""
+    return html.Div(cells, className=f"service-grid{stacked}", style=style)
+
+
+def draw(wall: Wall, number: int) -> Shown:
+    """The cards of a page."""
+    return {
+        _key(name): _card(wall, name) if name else tile(_target(wall), wall, wall.fit)
+        for name in _page(wall, number)
+    }
+
+
+def _page(wall: Wall, number: int) -> list[str]:
+    """What stands on a page: first the target itself (an empty name), then its services."""
+    many = _fitting(wall)
+    return ["", *services(wall)][(number - 1) * many : number * many]
+
+
+def _target(wall: Wall) -> Line:
+    """The target that counts these services."""
+    known = indicators()
+    counted = (x for x in wall.numeric if known[x.parts[0].indicator]["sector"] == "smart_city")
+    return next(counted)
+
+
+def _key(name: str) -> str:
+    return f"c.{name}"
+
+
+def _grid(wall: Wall) -> tuple[int, int]:
+    wide = [n for n in range(1, 6) if wall.fit.room(n) >= LETTERS]
+    return max(wide, default=1), wall.fit.rows(LINES, most=5)
+
+
+def _fitting(wall: Wall) -> int:
+    across, down = _grid(wall)
+    return across * down
+
+
+def _when(wall: Wall) -> dict[str, Any]:
+    return {"as_of": wall.held} if wall.held else {}
+
+
+def _rollout(wall: Wall) -> list[Row]:
+    if "rollout" not in wall.kept:
+        wall.kept["rollout"] = rows(query.rollout, **_when(wall))
+    found: list[Row] = wall.kept["rollout"]
+    return found
+
+
+def _sources(wall: Wall) -> dict[str, Row]:
+    if "sources" not in wall.kept:
+        wall.kept["sources"] = {row["source"]: row for row in rows(query.sources, **_when(wall))}
+    found: dict[str, Row] = wall.kept["sources"]
+    return found
+
+
+def _values(wall: Wall) -> dict[str, list[Row]]:
+    """The last months of all that the services are measured by, in one question."""
+    if "services" not in wall.kept:
+        names = [key for service in services(wall) for key in _measured(service)]
+        last = Period.of("month", today())
+        found: dict[str, list[Row]] = {}
+        for row in rows(
+            query.values, indicators=names, org_units=[AREA], grain="month",
+            first=last.previous(MONTHS), last=last, **_when(wall),
+        ) if names else []:  # fmt: skip
+            found.setdefault(row["indicator"], []).append(row)
+        wall.kept["services"] = found
+    kept: dict[str, list[Row]] = wall.kept["services"]
+    return kept
+
+
+def _measured(service: str) -> list[str]:
+    """The indicators of a service in percent that its own system feeds, in their order."""
+    return [
+        key
+        for key, row in indicators().items()
+        if row["sector"] == service and row["source"] not in ("", ROLLOUT)
+        and row["unit"] == "%"
+    ][:2]  # fmt: skip
+
+
+def _card(wall: Wall, service: str) -> Piece:
+    found = [row for row in _rollout(wall) if row["service"] == service]
+    name = found[0]["name"]
+    return html.Article(
+        dcc.Link(
+            [
+                html.Div(name, className="service-name"),
+                _stands(found),
+                *(_measure(wall, key, first=at == 0) for at, key in enumerate(_measured(service))),
+                *_open(wall, service),
+            ],
+            href=f"/sector/{service}",
+        ),
+        className="tile service-card",
+        **{"data-service": service},
+    )
+
+
+def _stands(found: list[Row]) -> Piece:
+    """Operating in 8 of 8 areas; the shape is fuller the further it is."""
+    whole = next((row["state"] for row in found if row["org_unit"] == AREA), "")
+    areas = [row for row in found if row["org_unit"] != AREA]
+    running = sum(row["state"] == "operating" for row in areas)
+    mark = theme.ROLLOUT.get(whole, theme.ROLLOUT[""])
+    told = f"{running}/{len(areas)} địa bàn vận hành" if whole else ""
+    return html.Div([components.told(mark), html.Span(told)], className="service-state")
+
+
+def _measure(wall: Wall, key: str, *, first: bool) -> Piece:
+    """A share of the newest month: its name, large the first one, until when it goes."""
+    row, source = indicators()[key], _sources(wall).get(indicators()[key]["source"])
+    last = newest(_values(wall).get(key, []), source)
+    shown = text.value(last) if last else text.NONE
+    age = (last.get("freshness") or "") if last else ""
+    upto = text.reach(last["data_as_of"], now()) if last and last["data_as_of"] else ""
+    clock = (
+        components.freshness(age, "") if age in ("late", "stale")
+        else html.Span(f"đến {upto}" if upto else "", className="until")
+    )  # fmt: skip
+    figure = hero(shown) if first else html.B(shown)
+    return html.Div(
+        [
+            html.Div(row["short"], className="measure-name"),
+            html.Div([figure, clock if first else None], className="measure-figure"),
+        ],
+        className="service-measure" if first else "service-measure second",
+    )
+
+
+def _open(wall: Wall, service: str) -> list[Piece]:
+    """What is open now in the service's own records, and how much of it past its deadline."""
+    own = [row for row in _sources(wall).values() if row["sector"] == service and row["record"]]
+    names = [row["source"] for row in own if row["record"] in CASES]
+    if not names:
+        return []
+    opened = how_many(query.records, sources=names, open_only=True, **_when(wall))
+    late = how_many(query.records, sources=names, open_only=True, overdue=True, **_when(wall))
+    return [
+        html.Div(
+            [
+                html.Span([html.B(text.number(opened)), " đang mở"]),
+                html.Span([html.B(text.number(late)), " quá hạn"]),
+            ],
+            className="service-open",
+        )
+    ]
