@@ -31,6 +31,7 @@ from layouts.wall.legibility import Plan, wide
 from layouts.wall.view import Wall
 
 CHIP = 1.75  # a status's shape, its gaps and its frame, in letters' heights
+AGED = 2.2  # of an age's chip: its shape, its gaps and its frame
 GAPS = 0.4  # between two parts of a line, in letters' heights
 
 
@@ -41,7 +42,7 @@ def tile(line: Line, wall: Wall, fit: Plan) -> Piece:
     elif line.status == "no_source":
         inside = _without_source(line)
     elif len(line.parts) > 1:
-        inside = _several(line)
+        inside = _several(line, fit)
     else:
         inside = _single(line, fit)
     mark = theme.status(line.status)
@@ -188,7 +189,7 @@ def _clocks(reach: str, aged: str) -> list[tuple[str, float]]:
     """đến hết 31/10, (31/10); of an aged one the chip has the word, and needs room for itself."""
     short = _since(reach)
     if aged:
-        chip = wide(theme.freshness(aged).word) + 2.2
+        chip = wide(theme.freshness(aged).word) + AGED
         return [(short, chip), ("", chip)]
     return [(f"đến {reach}", 0.0), (f"đến {short}", 0.0), (f"({short})", 0.0)]
 
@@ -237,7 +238,7 @@ def _noun(line: Line, row: Row) -> str:
     return line.parts[0].noun if text.few(row.get("denominator")) else ""
 
 
-def _several(line: Line) -> list[Piece]:
+def _several(line: Line, fit: Plan) -> list[Piece]:
     """A target of several parts: each with its own figure and shape."""
     early = [p for p in line.parts if p.closing and line.closing and p.closing < line.closing]
     note = f"khóa {text.short_day(early[0].closing, early[0].closing)}" if early else ""
@@ -246,13 +247,13 @@ def _several(line: Line) -> list[Piece]:
     return [
         html.Div([_part(line, part) for part in line.parts], className="tile-parts"),
         html.Div(
-            [_age(line, note), components.status(line.status, class_name="verdict")],
+            [_age(line, note, fit), components.status(line.status, class_name="verdict")],
             className="tile-live",
         ),
     ]
 
 
-def _age(line: Line, note: str) -> Piece:
+def _age(line: Line, note: str, fit: Plan) -> Piece:
     """Until when the oldest of the parts goes; what closed early, or came by hand, says that."""
     until = [part.row["data_as_of"] for part in line.parts if known(part.row.get("data_as_of"))]
     ages = {part.row.get("freshness") for part in line.parts}
@@ -260,7 +261,11 @@ def _age(line: Line, note: str) -> Piece:
     if note or not until:
         return html.Span(note)
     reach = _since(text.reach(min(until), now()))
-    return components.freshness(aged, reach) if aged else html.Span(f"đến {reach}")
+    if not aged:
+        return html.Span(f"đến {reach}")
+    room = fit.ems - CHIP - 1.08 * wide(theme.status(line.status).word) - GAPS
+    need = AGED + wide(f"{theme.freshness(aged).word} {reach}")
+    return components.freshness(aged, reach if need <= room else "")
 
 
 def _part(line: Line, part: Part) -> Piece:

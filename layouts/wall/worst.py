@@ -19,7 +19,7 @@ from layouts.wall.view import Wall
 TITLE = "Năm chỉ tiêu kém nhất"
 MOST = 5
 FAILING = ("missed", "off_track", "at_risk")
-ORDER = "Xếp theo trạng thái, rồi phần thiếu so với mức giao, rồi mã chỉ tiêu"
+ORDER = "Xếp theo trạng thái, rồi phần thiếu chia cho mức giao, rồi mã chỉ tiêu"
 LINES, NARROW_LINES = 3.25, 9.2  # of notes in a row; where its parts stand one under another
 NARROW = 45  # in notes: a screen that is narrower has its parts one under another
 
@@ -175,7 +175,7 @@ def _row(wall: Wall, line: Line, at: int) -> Piece:
 
 def _room(wall: Wall) -> float:
     """The width of the second column, in letters' heights."""
-    share = 0.93 if _narrow(wall) else 0.225
+    share = 0.93 if _narrow(wall) else 0.222
     return share * (100 * wall.fit.shape - 5) / wall.fit.note
 
 

@@ -23,6 +23,9 @@ from tests.soak.house import House, until
 from tests.soak.sources import _ask, _house, _ready
 
 SPEED = 10
+SCENES = (
+    "overview,worst,map,smart_city,sources"  # one sector: where another is the worst, it reloads
+)
 GROWTH, HEAP = 10.0, 300.0  # MB an hour of the wall's own time; MB in all
 STILL = "[...document.querySelectorAll('.wall-sheet .sparkline, .leaflet-container')]"
 MARK = f"() => {{ {STILL}.forEach(e => e.soak = 1); return {STILL}.length; }}"
@@ -82,7 +85,9 @@ def look(house: House, seconds: float) -> list[str]:
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
         page = browser.new_page(viewport={"width": 1920, "height": 1080})
-        page.goto(f"http://127.0.0.1:{house.port}/wall?speed={SPEED}", wait_until="load")
+        page.goto(
+            f"http://127.0.0.1:{house.port}/wall?speed={SPEED}&scene={SCENES}", wait_until="load"
+        )
         page.wait_for_selector(".wall-sheet.on .tile")
         page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
