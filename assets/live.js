@@ -137,6 +137,7 @@
     document.body.classList.remove('lost');
     put();
   }
+  function told(data) { return (data.topics || {}).wall; }
   function hear(message) {
     if (message.kind === 'lost') {
       troubled = troubled || Date.now();
@@ -152,6 +153,7 @@
     }
     if (message.kind === 'version') {
       var same = state && state.version === message.data.version;
+      if (state && told(message.data) !== told(state)) sent = 0;  // a word to the walls does not wait
       state = message.data;
       back();
       if (!same || !sent) put();

@@ -16,7 +16,7 @@ from layouts.wall import overview, sheet, worst
 from layouts.wall.legibility import Plan
 from layouts.wall.scenes import WORST
 from layouts.wall.sheet import TREND, Shown
-from layouts.wall.tile import hero, tile
+from layouts.wall.tile import code, hero, tile
 from layouts.wall.view import Wall
 
 TITLE = "Một lĩnh vực"
@@ -143,15 +143,19 @@ def _card(sector: Sector) -> Piece:
         default=None,
     )
     told = f"{heard}/{len(ages)} nguồn có số mới" if ages else "chưa có nguồn"
+    href = f"/sector/{sector.key}"
     return html.Article(
-        dcc.Link(
-            [
-                html.Div(sector.name, className="sector-name"),
-                html.Div(told, className="sector-told"),
-                components.freshness(silent["freshness"], "") if silent else None,
-            ],
-            href=f"/sector/{sector.key}",
-        ),
+        [
+            dcc.Link(
+                [
+                    html.Div(sector.name, className="sector-name"),
+                    html.Div(told, className="sector-told"),
+                    components.freshness(silent["freshness"], "") if silent else None,
+                ],
+                href=href,
+            ),
+            code(href, sector.name),
+        ],
         className="tile sector-card",
         **{"data-sector": sector.key},
     )
@@ -161,13 +165,16 @@ def _history(line: Line) -> Piece:
     """Whose line the place beside draws."""
     name = indicators()[line.parts[0].indicator]["short"]
     return html.Article(
-        html.Div(
-            [
-                html.Div(name, className="tile-name"),
-                html.Div(f"nét đứt: mức {line.level}", className="history-note"),
-            ],
-            className="history",
-        ),
+        [
+            html.Div(
+                [
+                    html.Div(name, className="tile-name"),
+                    html.Div(f"nét đứt: mức {line.level}", className="history-note"),
+                ],
+                className="history",
+            ),
+            code(line.href, name),
+        ],
         className="tile history-tile",
     )
 
@@ -182,15 +189,21 @@ def _watched(sector: Sector, row: Row) -> Piece:
         components.freshness(age, "") if age in ("late", "stale")
         else html.Span(told, className="until")
     )  # fmt: skip
+    href = f"/indicator/{row['indicator']}"
     return html.Article(
-        dcc.Link(
-            [
-                html.Div(row["short"], className="tile-name"),
-                html.Div(hero(text.value(newest)), className="tile-head"),
-                html.Div([html.Span(text.period(newest["period"])), clock], className="tile-live"),
-            ],
-            href=f"/indicator/{row['indicator']}",
-        ),
+        [
+            dcc.Link(
+                [
+                    html.Div(row["short"], className="tile-name"),
+                    html.Div(hero(text.value(newest)), className="tile-head"),
+                    html.Div(
+                        [html.Span(text.period(newest["period"])), clock], className="tile-live"
+                    ),
+                ],
+                href=href,
+            ),
+            code(href, row["short"]),
+        ],
         className="tile watched-tile",
         **{"data-indicator": row["indicator"]},
     )

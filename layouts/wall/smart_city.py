@@ -17,7 +17,7 @@ from layouts.state import now, rows, today
 from layouts.view import newest
 from layouts.wall import sheet
 from layouts.wall.sheet import Shown
-from layouts.wall.tile import hero, tile
+from layouts.wall.tile import code, hero, tile
 from layouts.wall.view import Wall
 
 TITLE = "Dịch vụ đô thị thông minh"
@@ -136,16 +136,21 @@ def _measured(service: str) -> list[str]:
 def _card(wall: Wall, service: str) -> Piece:
     found = [row for row in _rollout(wall) if row["service"] == service]
     name = found[0]["name"]
+    said = [_measure(wall, key, first=at == 0) for at, key in enumerate(_measured(service))]
+    href = f"/sector/{service}"
     return html.Article(
-        dcc.Link(
-            [
-                html.Div(name, className="service-name"),
-                _stands(found),
-                *(_measure(wall, key, first=at == 0) for at, key in enumerate(_measured(service))),
-                *_open(wall, service),
-            ],
-            href=f"/sector/{service}",
-        ),
+        [
+            dcc.Link(
+                [
+                    html.Div(name, className="service-name"),
+                    _stands(found),
+                    *said,
+                    *_open(wall, service),
+                ],
+                href=href,
+            ),
+            code(href, name),
+        ],
         className="tile service-card",
         **{"data-service": service},
     )
