@@ -50,7 +50,7 @@ def layout(**given: Any) -> Piece:
             dcc.Store(id="wall-given", data=dict(wall.given)),
             dcc.Store(id="wall-at", data=at.key),
             dcc.Store(id="wall-seen", data={"at": at.key, **marks(shown)}),
-            html.Div(news.told(wall, every), id="wall-news", hidden=True),
+            html.Script(news.told(wall, every), id="wall-news", type="application/json"),
             _head(wall, at, len(every)),
             html.Main(
                 [_section(wall, one, shown if one == at else {}, on=one == at) for one in every],
