@@ -57,7 +57,7 @@
   function tell() {
     var all = sheets(), alone = all.length < 2;
     write('wall-place', 'trang ' + (at + 1) + '/' + all.length);
-    write('wall-rest', alone ? '' : paused ? ' · tạm dừng' : ' · còn ' + Math.max(0, Math.ceil(left)) + ' s');
+    write('wall-rest', alone ? '' : paused ? ' · tạm dừng' : ' · còn ' + Math.max(0, Math.ceil(left)) + ' giây');
     wall().classList.toggle('paused', paused);
     wall().classList.toggle('codes', codes);
   }

@@ -173,7 +173,7 @@ def _title(wall: Wall, at: Sheet, many: int) -> list[Piece]:
     page = f"trang {number}/{many}"
     name = shell.TERRITORY if wall.org_unit == AREA else desk().orgunits[wall.org_unit].name
     longest = max(len(one.title) for one in sheets(wall))
-    left = wall.fit.letters - len(page) - len(" · còn 30 s")
+    left = wall.fit.letters - len(page) - len(" · còn 30 giây")
     scene = longest <= left
     where = scene and longest + len(name) + 3 <= left
     return [

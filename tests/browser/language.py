@@ -21,8 +21,8 @@ ENGLISH = frozenset(
     " value total name title text note hint unknown late stale fresh final region share".split()
 )
 NAMES = frozenset(
-    # files, protocols and companies that Vietnamese officials call by these names
-    "Viettel MobiFone CSV JSON REST XLSX Internet byte PNG UTC".casefold().split()
+    # files, protocols, companies, and the number of a share, as Vietnamese officials call them
+    "Viettel MobiFone CSV JSON REST XLSX Internet byte PNG UTC n".casefold().split()
 )
 ABBREVIATION = re.compile(r"[A-Z][a-z]?[A-Z][A-Za-z]*")
 """UBND, CBCCVC, SNgV, TTr: org units."""
