@@ -120,7 +120,7 @@ def test_every_sheet_comes_in_its_turn_and_stays_the_element_that_it_was(
         assert place == f"trang {keys.index(sheet) + 1}/{len(keys)}"
         if not rests or rests[-1][0] != sheet:
             rests.append((sheet, []))
-        rests[-1][1].append(int(re.fullmatch(r" · còn (\d+) s", rest)[1]))
+        rests[-1][1].append(int(re.fullmatch(r" · còn (\d+) giây", rest)[1]))
     for sheet, seconds in rests[1:-1]:
         assert seconds == sorted(seconds, reverse=True), sheet
         assert len(seconds) >= 2 and 10 <= seconds[0] <= 60, (sheet, seconds)
