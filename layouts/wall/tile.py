@@ -30,7 +30,7 @@ from layouts.text import known
 from layouts.wall.legibility import Plan, wide
 from layouts.wall.view import Wall
 
-CHIP = 1.75  # a status's shape, its gaps and its frame, in letters' heights
+CHIP = 1.6  # a status's shape, its gaps and its frame, in letters' heights
 AGED = 2.2  # of an age's chip: its shape, its gaps and its frame
 GAPS = 0.4  # between two parts of a line, in letters' heights
 
