@@ -24,7 +24,7 @@ from connectors.sandbox import systems
 from ioc.errors import IocError
 from ioc.settings import Settings
 from layouts.web import guard
-from tests.test_downloads import loaded
+from tests.test_downloads import loaded  # noqa: F401  a fixture
 from tests.test_guard import HERE, bodies, dump, wellformed
 
 ACCESS = {
@@ -54,7 +54,7 @@ ACCESS = {
 
 
 @pytest.fixture
-def wired(loaded: Any, tmp_path: Path) -> Any:
+def wired(loaded: Any, tmp_path: Path) -> Any:  # noqa: F811
     """The product on a store that knows something."""
     return program.create_app(Settings(data=tmp_path, database_url=loaded.url), loaded)
 
@@ -79,7 +79,7 @@ def test_pages_are_vietnamese_before_any_script_has_run(wired):
     assert '<html lang="vi">' in text and "Loading..." not in text
 
 
-def test_an_app_may_be_made_twice_in_one_process(loaded, tmp_path):
+def test_an_app_may_be_made_twice_in_one_process(loaded, tmp_path):  # noqa: F811
     chosen = Settings(data=tmp_path, database_url=loaded.url)
     first, second = (program.create_app(chosen, loaded) for _ in range(2))
     assert first.callback_map.keys() == second.callback_map.keys() != set()
