@@ -1,4 +1,4 @@
-/* The library of the map is served with pages that have one: a link to it from elsewhere loads it anew. */
+/* The library of the map is served with pages that have one (the wall too): a link to it from elsewhere loads it anew. */
 (function () {
   'use strict';
   function need() {

@@ -310,7 +310,7 @@ def live_counts(port: int) -> str:
     return "/".join(f"{int(count):,}".replace(",", ".") for count in counts)
 
 
-def loaded(port: int) -> bool:
+def has_told_its_past(port: int) -> bool:
     """Whether the portal's history has been told."""
     rows = json.loads(get(port, "/api/v1/sources.json")[1])["rows"]
     return any(row["source"] == "public_services" and row["loaded_at"] for row in rows)
@@ -325,7 +325,9 @@ def test_a_change_in_a_sector_system_reaches_an_open_screen_which_sees_the_serve
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.goto(f"http://127.0.0.1:{running.port}/indicator/I02b")
-    until(lambda: loaded(running.port), 180)  # until then the counts run ahead of every page
+    until(
+        lambda: has_told_its_past(running.port), 180
+    )  # until then the counts run ahead of every page
     # dossiers move all the time: what the page says is compared with what is true just then
     until(lambda: page.get_by_text(live_counts(running.port)).count(), 40)
     before = live_counts(running.port)
