@@ -2,7 +2,7 @@
 (function () {
   'use strict';
   function need() {
-    if (/^\/(map$|sector\/)/.test(location.pathname) && !window.dash_leaflet) location.reload();
+    if (/^\/(map$|wall$|sector\/)/.test(location.pathname) && !window.dash_leaflet) location.reload();
   }
   ['popstate', '_dashprivate_pushstate'].forEach(function (event) {
     window.addEventListener(event, need);
