@@ -153,7 +153,7 @@
   // ── years ────────────────────────────────────────────────────────────────────────────────
 
   function drift() {          // nothing burns in: a step aside every few minutes
-    if (window.innerWidth < 700) return;
+    if (window.innerWidth < 700) { wall().style.transform = ''; return; }
     var turn = Math.floor(Date.now() * speed / (DRIFT * 1000));
     var x = [0, STEP, 2 * STEP, STEP, 0, -STEP, -2 * STEP, -STEP][turn % 8];
     var y = [0, STEP, 0, -STEP][(turn >> 1) % 4];

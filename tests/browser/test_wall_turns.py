@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from tests.browser.conftest import DESK, Screen
 from tests.browser.house import ELSEWHERE, House
 
 pytestmark = pytest.mark.browser
+
+WALL_JS = Path(__file__).parents[2] / "assets" / "wall.js"
 
 WATCH = """
 () => {
@@ -262,10 +265,10 @@ class Clock:
         page.route("**/assets/wall.js*", self._hurry)
 
     def _hurry(self, route: Any) -> None:
-        reply = route.fetch()
-        body = reply.text()
+        body = WALL_JS.read_text(encoding="utf-8")
         assert "SILENT = 90;" in body
-        route.fulfill(response=reply, body=body.replace("= 90;", f"= {self.silent};"))
+        body = body.replace("= 90;", f"= {self.silent};")
+        route.fulfill(status=200, content_type="text/javascript", body=body)
 
     def _answer(self, route: Any) -> None:
         self.asked += 1
