@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from dash import Input, Output, State, dcc, html
 
@@ -93,35 +93,50 @@ def draw(_live: Any, given: Any, seen: Any) -> tuple[Any, ...]:
 # ── the map ────────────────────────────────────────────────────────────────────────────────
 
 
-def canvas(view: MapView, shown: dict[str, Any], page: str = "map") -> Piece:
-    """The drawing of ``pieces`` with its boundaries told; ``page`` begins the ids of its parts."""
+class Drawing(NamedTuple):
+    """The drawn map, the boundaries that it is drawn by, and how many org units have no place."""
+
+    map: Piece
+    layers: list[query.Layer]
+    lost: int
+
+
+def drawn(
+    view: MapView, hideout: dict[str, Any], cases: dict[str, Any], page: str, **look: Any
+) -> Drawing:
+    """Org units by their polygons, else as circles; ``page`` begins the ids of the map's parts."""
     layers = {layer.level: layer for layer in query.layers(desk().store, view.on)}
     carrying, outline = layers.get(view.level), None
     if carrying is None or view.level == "commune":
         outline = layers.get("district") or layers.get("area")
     population = desk().orgunits.population(view.level, view.on)
-    units = [unit for unit in population if unit.uid in shown["hideout"]["units"]]
-    drawn = [layer for layer in (carrying, outline) if layer]
-    lost = len(units) - maps.placed(units, carrying, desk().store)
+    units = [unit for unit in population if unit.uid in hideout["units"]]
+    canvas = maps.canvas(
+        carrying or maps.circles(units),
+        outline,
+        hideout,
+        cases,
+        label=f"Bản đồ {view.indicator['short']}; cùng số liệu ở danh sách bên cạnh",
+        bounds=maps.BOUNDS if view.org_unit == AREA else maps.around(units),
+        tiles=desk().settings.tile_url or "",
+        page=page,
+        **look,
+    )
+    used = [layer for layer in (carrying, outline) if layer]
+    return Drawing(canvas, used, len(units) - maps.placed(units, carrying, desk().store))
+
+
+def canvas(view: MapView, shown: dict[str, Any], page: str = "map") -> Piece:
+    """The drawing of ``pieces`` with its boundaries told."""
+    map_, layers, lost = drawn(view, shown["hideout"], shown["cases"], page)
+    told = text.join([maps.boundaries(layers, view.level, view.on), _unplaced(lost)], " ")
     return html.Div(
         [
-            maps.canvas(
-                carrying or maps.circles(units),
-                outline,
-                shown["hideout"],
-                shown["cases"],
-                label=f"Bản đồ {view.indicator['short']}; cùng số liệu ở danh sách bên cạnh",
-                bounds=maps.BOUNDS if view.org_unit == AREA else maps.around(units),
-                tiles=desk().settings.tile_url or "",
-                page=page,
-            ),
+            map_,
             html.P("Sơ đồ, không phải ranh giới pháp lý", className="map-badge")
-            if any(layer.schematic for layer in drawn)
+            if any(layer.schematic for layer in layers)
             else None,
-            html.P(
-                text.join([maps.boundaries(drawn, view.level, view.on), _unplaced(lost)], " "),
-                className="map-note",
-            ),
+            html.P(told, className="map-note"),
         ],
         className="map-holder",
     )

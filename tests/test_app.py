@@ -257,9 +257,11 @@ def running(tmp_path: Path, unused_port: Any) -> Iterator[Running]:
     """The product, ready."""
     count = systems.FIRST + len(systems.SYSTEMS)
     started = Running(tmp_path, unused_port(), neighbouring_ports(count))
-    started.until_ready()
-    yield started
-    started.end()
+    try:
+        started.until_ready()
+        yield started
+    finally:
+        started.end()
 
 
 def neighbouring_ports(count: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from dash import Input, Output, State, dcc, html, set_props
 from flask import g
 
-from kpi.query import steering
+from kpi.query import Steering, steering
 from layouts import components, shell, text
 from layouts.components import Piece
 from layouts.lines import AREA, tally
@@ -38,7 +38,7 @@ LIMITS = ("late_at", "stale_at")  # from then on a figure is drawn as old
 
 def layout(**given: Any) -> Piece:
     """The whole screen: every sheet in its place, the first of them filled."""
-    wall = look(given, _held())
+    wall = look(given, _said())
     if wall is None:
         return shell.not_found()
     every = sheets(wall)
@@ -51,7 +51,7 @@ def layout(**given: Any) -> Piece:
             dcc.Store(id="wall-at", data=at.key),
             dcc.Store(id="wall-seen", data={"at": at.key, **marks(shown)}),
             html.Script(news.told(wall, every), id="wall-news", type="application/json"),
-            _head(wall, at, len(every)),
+            _head(wall, at, every),
             html.Main(
                 [_section(wall, one, shown if one == at else {}, on=one == at) for one in every],
                 className="wall-stage",
@@ -77,7 +77,7 @@ def layout(**given: Any) -> Piece:
 )
 def draw(_live: Any, key: Any, given: Any, seen: Any) -> tuple[Any, ...]:
     """Ask again for the sheet that is on; send the places of it that changed."""
-    wall = again(given, _held())
+    wall = again(given, _said())
     every = sheets(wall)
     at = next((one for one in every if one.key == key), every[0])
     shown = _scene(at).draw(wall, at.number)
@@ -108,12 +108,12 @@ def usual() -> Wall:
     return again({})
 
 
-def _held() -> Any:
-    """The instant that the walls are held at; then it is also the clock of this answer."""
-    held = steering(desk().store).held
-    if held:
-        g.now = held
-    return held
+def _said() -> Steering:
+    """The newest word to the walls; an instant that they are held at is this answer's clock."""
+    said = steering(desk().store)
+    if said.held:
+        g.now = said.held
+    return said
 
 
 def _scene(at: Sheet) -> Any:
@@ -149,12 +149,12 @@ def _data(wall: Wall) -> dict[str, str]:
 # ── the header ─────────────────────────────────────────────────────────────────────────────
 
 
-def _head(wall: Wall, at: Sheet, many: int) -> Piece:
+def _head(wall: Wall, at: Sheet, every: list[Sheet]) -> Piece:
     return html.Header(
         [
             html.Div(
                 [
-                    html.Div(_title(wall, at, many), className="wall-line"),
+                    html.Div(_title(wall, at, every), className="wall-line"),
                     html.Div(counts(wall), id="wall-counts", className="counts"),
                 ],
                 className="wall-words",
@@ -167,12 +167,11 @@ def _head(wall: Wall, at: Sheet, many: int) -> Piece:
     )
 
 
-def _title(wall: Wall, at: Sheet, many: int) -> list[Piece]:
+def _title(wall: Wall, at: Sheet, every: list[Sheet]) -> list[Piece]:
     """What is shown, where we are, which page, how long it stays; what does not fit gives way."""
-    number = next(n for n, one in enumerate(sheets(wall), 1) if one.key == at.key)
-    page = f"trang {number}/{many}"
+    page = f"trang {every.index(at) + 1}/{len(every)}"
     name = shell.TERRITORY if wall.org_unit == AREA else desk().orgunits[wall.org_unit].name
-    longest = max(len(one.title) for one in sheets(wall))
+    longest = max(len(one.title) for one in every)
     left = wall.fit.letters - len(page) - len(" · còn 30 giây")
     scene = longest <= left
     where = scene and longest + len(name) + 3 <= left

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 from dash import html
 
-from kpi import query
+from layouts import map as map_
 from layouts import mapcases, maps, text
 from layouts.components import Piece
 from layouts.lines import AREA, Row
 from layouts.mapview import FIRST, MapView, found, look, whole
-from layouts.state import desk
 from layouts.wall import sheet, worst
 from layouts.wall.scenes import WORST
 from layouts.wall.sheet import Shown
@@ -37,16 +36,16 @@ def tiles(wall: Wall, number: int) -> int:
 def frame(wall: Wall, number: int, shown: Shown) -> Piece:
     """The map, mounted once; beside it whose it is, the classes, and those furthest behind."""
     view = _view(wall)
-    drawn = shown or draw(wall, number)
+    filled = shown or draw(wall, number)
     narrow = " narrow" if wall.fit.shape < NARROW else ""
     return html.Div(
         [
-            html.Div(_canvas(view, drawn), className="wall-map-frame"),
+            html.Div(_drawn(view, filled), className="wall-map-frame"),
             html.Div(
                 [
-                    sheet.place("m.head", drawn, "wall-map-head"),
-                    sheet.place("m.list", drawn, "wall-map-list"),
-                    sheet.place("m.legend", drawn, "wall-map-legend"),
+                    sheet.place("m.head", filled, "wall-map-head"),
+                    sheet.place("m.list", filled, "wall-map-list"),
+                    sheet.place("m.legend", filled, "wall-map-legend"),
                 ],
                 className="wall-map-aside",
             ),
@@ -67,6 +66,12 @@ def draw(wall: Wall, number: int) -> Shown:
         "m.legend": maps.legend(view.rule, grades),
         f"{PAGE}-units@hideout": maps.hideout(figures, told, view.rule),
     }
+
+
+def _drawn(view: MapView, shown: Shown) -> Piece:
+    """The map alone: no cases, and who drew its ground at the left, over the sea's other side."""
+    hideout = shown[f"{PAGE}-units@hideout"]
+    return map_.drawn(view, hideout, mapcases.pins([]), PAGE, credit_at="bottomleft").map
 
 
 def _view(wall: Wall) -> MapView:
@@ -101,29 +106,6 @@ def _found(wall: Wall, view: MapView) -> list[Row]:
         wall.kept[key] = found(view)
     rows: list[Row] = wall.kept[key]
     return rows
-
-
-def _canvas(view: MapView, shown: Shown) -> Piece:
-    layers = {layer.level: layer for layer in query.layers(desk().store, view.on)}
-    carrying, outline = layers.get(view.level), None
-    if carrying is None or view.level == "commune":
-        outline = layers.get("district") or layers.get("area")
-    units = [
-        unit
-        for unit in desk().orgunits.population(view.level, view.on)
-        if unit.uid in shown[f"{PAGE}-units@hideout"]["units"]
-    ]
-    return maps.canvas(
-        carrying or maps.circles(units),
-        outline,
-        shown[f"{PAGE}-units@hideout"],
-        mapcases.pins([]),
-        label=f"Bản đồ {view.indicator['short']}; cùng số liệu ở danh sách bên cạnh",
-        bounds=maps.BOUNDS if view.org_unit == AREA else maps.around(units),
-        tiles=desk().settings.tile_url or "",
-        page=PAGE,
-        credit_at="bottomleft",
-    )
 
 
 def _head(view: MapView, grades: list[str]) -> Piece:

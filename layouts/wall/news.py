@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from kpi.query import steering
 from layouts.lines import indicators
-from layouts.state import desk
 from layouts.wall import overview, sector
 from layouts.wall.sheet import Sheet
 from layouts.wall.view import Wall
@@ -32,7 +30,7 @@ def told(wall: Wall, sheets: list[Sheet]) -> str:
             found[f"{line.id} {line.status}"] = page if page in keys else ""
     board = next((one.key for one in sheets if one.scene == "sources"), "")
     found |= {f"{source} stale": board for source in _silent(wall)}
-    said = steering(desk().store)
+    said = wall.said
     steer = {
         "number": said.number,
         "sheet": said.sheet,

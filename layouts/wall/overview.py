@@ -7,20 +7,15 @@ from typing import Any
 
 from dash import html
 
-from ioc.period import Period
-from kpi import query
-from layouts import sectorview, theme
+from layouts import theme
 from layouts.components import Piece
-from layouts.lines import Line, indicators
-from layouts.state import rows, today
+from layouts.lines import Line, Row
 from layouts.wall import sheet
 from layouts.wall.sheet import TREND, Shown
 from layouts.wall.tile import tile
 from layouts.wall.view import Wall
 
 TITLE = "Toàn bộ chỉ tiêu"
-SPANS = {"month": 25, "quarter": 13, "year": 6}
-"""How many periods of each grain a small line shows."""
 
 
 def count(wall: Wall) -> int:
@@ -59,7 +54,7 @@ def draw(wall: Wall, number: int) -> Shown:
     for at, line in enumerate(page):
         shown[_key(number, at)] = tile(line, wall, wall.fit)
         if "trend" in wall.fit.extras:
-            values = trends.get(line.parts[0].indicator, []) if _drawn(line) else []
+            values = trends[line.parts[0].indicator] if _drawn(line) else []
             threshold = line.target["threshold"]
             shown[TREND + _key(number, at)] = sheet.drawing(values, threshold)
     return shown
@@ -93,21 +88,6 @@ def _drawn(line: Line) -> bool:
     return line.numeric and len(line.parts) == 1 and line.status != "no_source"
 
 
-def _trends(wall: Wall, page: list[Line]) -> dict[str, list[Any]]:
+def _trends(wall: Wall, page: list[Line]) -> dict[str, list[Row]]:
     """The last periods of every indicator on the page."""
-    return latest(wall, [line.parts[0].indicator for line in page if _drawn(line)])
-
-
-def latest(wall: Wall, names: list[str]) -> dict[str, list[Any]]:
-    """Values of the last periods of indicators at the wall's org unit, each by its own grain."""
-    known, found = indicators(), dict[str, list[Any]]()
-    when = {"as_of": wall.held} if wall.held else {}
-    for grain, many in SPANS.items():
-        keys = [name for name in dict.fromkeys(names) if sectorview.grain(known[name]) == grain]
-        last = Period.of(grain, today())
-        for row in rows(
-            query.values, indicators=keys, org_units=[wall.org_unit], grain=grain,
-            first=last.previous(many - 1), last=last, **when,
-        ) if keys else []:  # fmt: skip
-            found.setdefault(row["indicator"], []).append(row["value"])
-    return found
+    return wall.periods(line.parts[0].indicator for line in page if _drawn(line))

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 from dash import dcc, html
 
-from layouts import components, sectorview, text
+from layouts import components, text
 from layouts.components import Piece
 from layouts.lines import Line, Row, indicators
-from layouts.sectorview import Sector
-from layouts.state import now
-from layouts.wall import overview, sheet, worst
+from layouts.state import desk, now
+from layouts.wall import sheet, worst
 from layouts.wall.legibility import Plan
 from layouts.wall.scenes import WORST
 from layouts.wall.sheet import TREND, Shown
@@ -62,12 +61,13 @@ def draw(wall: Wall, number: int) -> Shown:
     """The sector's card, its targets, its other indicators."""
     page = _page(wall, number)
     lines = {at: one.line for at, one in enumerate(page) if one.line and one.kind == "trend"}
-    trends = overview.latest(wall, [line.parts[0].indicator for line in lines.values()])
+    trends = wall.periods(line.parts[0].indicator for line in lines.values())
+    wall.periods(one.name for one in page if one.kind == "watched")
     shown: dict[str, Any] = {}
     for at in range(_fit(wall).tiles):
         shown[_key(number, at)] = _drawn(wall, page[at]) if at < len(page) else None
         line = lines.get(at)
-        values = trends.get(line.parts[0].indicator, []) if line else []
+        values = trends[line.parts[0].indicator] if line else []
         threshold = line.target["threshold"] if line else None
         shown[TREND + _key(number, at)] = sheet.drawing(values, threshold)
     return shown
@@ -115,49 +115,47 @@ def _page(wall: Wall, number: int) -> list[_Piece]:
     return _pieces(wall)[(number - 1) * many : number * many]
 
 
-def _sector(wall: Wall) -> Sector:
-    """The sector's figures and sources, asked for once for all cells."""
-    if "sector figures" not in wall.kept:
-        found = sectorview.look(key_of(wall))
-        assert found is not None  # the programme was checked when it was read
-        wall.kept["sector figures"] = found
-    sector: Sector = wall.kept["sector figures"]
-    return sector
+def _sources(wall: Wall, key: str) -> list[Row]:
+    """The sources of a sector, and those that feed its indicators."""
+    fed = {row["source"] for row in indicators().values() if row["sector"] == key}
+    found = wall.sources.values()
+    return [row for row in found if row["sector"] == key or row["source"] in fed]
 
 
 def _drawn(wall: Wall, piece: _Piece) -> Piece:
     if piece.kind == "watched":
-        return _watched(_sector(wall), indicators()[piece.name])
+        return _watched(wall, indicators()[piece.name])
     if piece.line is None:
-        return _card(_sector(wall))
+        return _card(wall, piece.name)
     return tile(piece.line, wall, _fit(wall)) if piece.kind == "target" else _history(piece.line)
 
 
-def _card(sector: Sector) -> Piece:
+def _card(wall: Wall, key: str) -> Piece:
     """The sector's name and how its sources stand."""
-    ages = [row["freshness"] or "" for row in sector.sources.values()]
+    name, sources = desk().store.catalogue.sectors[key], _sources(wall, key)
+    ages = [row["freshness"] or "" for row in sources]
     heard = sum(age in ("fresh", "final") for age in ages)
     silent = min(
-        (row for row in sector.sources.values() if row["freshness"] in ("late", "stale")),
+        (row for row in sources if row["freshness"] in ("late", "stale")),
         key=lambda row: row["freshness"] != "stale",
         default=None,
     )
     told = f"{heard}/{len(ages)} nguồn có số mới" if ages else "chưa có nguồn"
-    href = f"/sector/{sector.key}"
+    href = f"/sector/{key}"
     return html.Article(
         [
             dcc.Link(
                 [
-                    html.Div(sector.name, className="sector-name"),
+                    html.Div(name, className="sector-name"),
                     html.Div(told, className="sector-told"),
                     components.freshness(silent["freshness"], "") if silent else None,
                 ],
                 href=href,
             ),
-            code(href, sector.name),
+            code(href, name),
         ],
         className="tile sector-card",
-        **{"data-sector": sector.key},
+        **{"data-sector": key},
     )
 
 
@@ -179,11 +177,12 @@ def _history(line: Line) -> Piece:
     )
 
 
-def _watched(sector: Sector, row: Row) -> Piece:
+def _watched(wall: Wall, row: Row) -> Piece:
     """An indicator without a target: its newest period in grey, and until when it goes."""
-    newest = sector.newest(row["indicator"])
-    age = newest.get("freshness") or ""
-    upto = newest.get("data_as_of")
+    last = wall.newest(row["indicator"])
+    age, upto = last.get("freshness") or "", last.get("data_as_of")
+    shown = text.value(last) if last else text.NONE
+    period = text.period(last["period"]) if last else "chưa có số liệu"
     told = f"đến {text.reach(upto, now())}" if text.known(upto) else ""
     clock = (
         components.freshness(age, "") if age in ("late", "stale")
@@ -195,10 +194,8 @@ def _watched(sector: Sector, row: Row) -> Piece:
             dcc.Link(
                 [
                     html.Div(row["short"], className="tile-name"),
-                    html.Div(hero(text.value(newest)), className="tile-head"),
-                    html.Div(
-                        [html.Span(text.period(newest["period"])), clock], className="tile-live"
-                    ),
+                    html.Div(hero(shown), className="tile-head"),
+                    html.Div([html.Span(period), clock], className="tile-live"),
                 ],
                 href=href,
             ),

@@ -59,8 +59,9 @@ def aim(key: str) -> tuple[Any, str]:
     return {"wall": key}, "style" if key.startswith(TREND) else "children"
 
 
-def drawing(values: list[Any], threshold: Any) -> Row:
+def drawing(periods: list[Row], threshold: Any) -> Row:
     """The style of a small line; where there is nothing to draw, of none."""
+    values = [row["value"] for row in periods]
     if not any(map(known, values)):
         return HIDDEN
     style: Row = components.sparkline(values, threshold).style

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from dash import dcc, html
 
-from ioc.period import Period
 from kpi import query
 from layouts import components, text, theme
 from layouts.components import Piece
 from layouts.lines import AREA, Line, Row, indicators
 from layouts.state import count as how_many
-from layouts.state import now, rows, today
-from layouts.view import newest
+from layouts.state import now, rows
 from layouts.wall import sheet
 from layouts.wall.sheet import Shown
 from layouts.wall.tile import code, hero, tile
@@ -23,7 +20,6 @@ from layouts.wall.view import Wall
 TITLE = "Dịch vụ đô thị thông minh"
 LETTERS = 24  # of a line, at least
 LINES = 8.5  # of notes in a card
-MONTHS = 6
 ROLLOUT = "smart_services"  # the source that says where each of them runs
 CASES = ("field_report", "traffic_incident", "order_incident")  # records that somebody has to close
 
@@ -56,6 +52,7 @@ def frame(wall: Wall, number: int, shown: Shown) -> Piece:
 
 def draw(wall: Wall, number: int) -> Shown:
     """The cards of a page."""
+    wall.periods(key for name in _page(wall, number) if name for key in _measured(name))
     return {
         _key(name): _card(wall, name) if name else tile(_target(wall), wall, wall.fit)
         for name in _page(wall, number)
@@ -89,38 +86,11 @@ def _fitting(wall: Wall) -> int:
     return across * down
 
 
-def _when(wall: Wall) -> dict[str, Any]:
-    return {"as_of": wall.held} if wall.held else {}
-
-
 def _rollout(wall: Wall) -> list[Row]:
     if "rollout" not in wall.kept:
-        wall.kept["rollout"] = rows(query.rollout, **_when(wall))
+        wall.kept["rollout"] = rows(query.rollout, **wall.when)
     found: list[Row] = wall.kept["rollout"]
     return found
-
-
-def _sources(wall: Wall) -> dict[str, Row]:
-    if "sources" not in wall.kept:
-        wall.kept["sources"] = {row["source"]: row for row in rows(query.sources, **_when(wall))}
-    found: dict[str, Row] = wall.kept["sources"]
-    return found
-
-
-def _values(wall: Wall) -> dict[str, list[Row]]:
-    """The last months of all that the services are measured by, in one question."""
-    if "services" not in wall.kept:
-        names = [key for service in services(wall) for key in _measured(service)]
-        last = Period.of("month", today())
-        found: dict[str, list[Row]] = {}
-        for row in rows(
-            query.values, indicators=names, org_units=[AREA], grain="month",
-            first=last.previous(MONTHS), last=last, **_when(wall),
-        ) if names else []:  # fmt: skip
-            found.setdefault(row["indicator"], []).append(row)
-        wall.kept["services"] = found
-    kept: dict[str, list[Row]] = wall.kept["services"]
-    return kept
 
 
 def _measured(service: str) -> list[str]:
@@ -168,11 +138,10 @@ def _stands(found: list[Row]) -> Piece:
 
 def _measure(wall: Wall, key: str, *, first: bool) -> Piece:
     """A share of the newest month: its name, large the first one, until when it goes."""
-    row, source = indicators()[key], _sources(wall).get(indicators()[key]["source"])
-    last = newest(_values(wall).get(key, []), source)
+    row, last = indicators()[key], wall.newest(key)
     shown = text.value(last) if last else text.NONE
-    age = (last.get("freshness") or "") if last else ""
-    upto = text.reach(last["data_as_of"], now()) if last and last["data_as_of"] else ""
+    age = last.get("freshness") or ""
+    upto = text.reach(last["data_as_of"], now()) if last.get("data_as_of") else ""
     clock = (
         components.freshness(age, "") if age in ("late", "stale")
         else html.Span(f"đến {upto}" if upto else "", className="until")
@@ -189,12 +158,14 @@ def _measure(wall: Wall, key: str, *, first: bool) -> Piece:
 
 def _open(wall: Wall, service: str) -> list[Piece]:
     """What is open now in the service's own records, and how much of it past its deadline."""
-    own = [row for row in _sources(wall).values() if row["sector"] == service and row["record"]]
+    own = [row for row in wall.sources.values() if row["sector"] == service and row["record"]]
     names = [row["source"] for row in own if row["record"] in CASES]
     if not names:
         return []
-    opened = how_many(query.records, sources=names, open_only=True, **_when(wall))
-    late = how_many(query.records, sources=names, open_only=True, overdue=True, **_when(wall))
+    here = {} if wall.org_unit == AREA else {"org_units": [wall.org_unit]}
+    asked = {"sources": names, "open_only": True} | here | wall.when
+    opened = how_many(query.records, **asked)
+    late = how_many(query.records, overdue=True, **asked)
     return [
         html.Div(
             [

@@ -52,8 +52,7 @@ def frame(wall: Wall, number: int, shown: Shown) -> Piece:
 
 def draw(wall: Wall, number: int) -> Shown:
     """Every source once, stale and late ones first."""
-    found = rows(query.sources, **({"as_of": wall.held} if wall.held else {}))
-    found.sort(key=lambda row: (WORST.index(row["freshness"] or ""), row["name"]))
+    found = sorted(wall.sources.values(), key=_order)
     many = _fitting(wall)
     shown: dict[str, Any] = {f"s{number}": _head(found)}
     for at, row in enumerate(found[(number - 1) * many : number * many]):
@@ -85,6 +84,10 @@ def _grid(wall: Wall) -> tuple[int, int]:
 def _fitting(wall: Wall) -> int:
     across, down = _grid(wall)
     return across * down
+
+
+def _order(row: Row) -> tuple[int, str]:
+    return WORST.index(row["freshness"] or ""), row["name"]
 
 
 def _head(found: list[Row]) -> Piece:

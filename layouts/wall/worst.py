@@ -11,7 +11,7 @@ from ioc.model import WORST_FIRST
 from layouts import components, text
 from layouts.components import Piece
 from layouts.lines import Line, Part, closed, headline, shortfall, unsure
-from layouts.wall import overview, sheet
+from layouts.wall import sheet
 from layouts.wall.sheet import TREND, Shown
 from layouts.wall.tile import code, hero, live
 from layouts.wall.view import Wall
@@ -86,12 +86,12 @@ def draw(wall: Wall, number: int) -> Shown:
     """The rows of a page; a place that nothing is left for says so once."""
     found = ranked(wall.numeric)[:MOST]
     names = [deciding(line).indicator for line in found]
-    months = overview.latest(wall, names)
+    periods = wall.periods(names)
     shown: dict[str, Any] = {}
     for at in _places(wall, number):
         line = found[at] if at < len(found) else None
         shown[_key(at)] = _row(wall, line, at) if line else _none(found, at)
-        values = months.get(names[at], []) if line else []
+        values = periods[names[at]] if line else []
         threshold = line.target["threshold"] if line else None
         shown[TREND + _key(at)] = sheet.drawing(values, threshold)
     return shown
