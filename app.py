@@ -426,6 +426,9 @@ def _keep_in_force(settings: Settings) -> None:
     One of them that must start again while somebody edits a file finds what was good.
     """
     if settings.config:
+        given, data = (Path(one).resolve() for one in (settings.config, settings.data))
+        if given in (data, *data.parents) or data in given.parents:
+            raise IocError(f"IOC_CONFIG ({given}) và IOC_DATA ({data}) phải là hai thư mục riêng")
         kept = settings.data / "config-in-force"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(settings.config, kept)

@@ -167,8 +167,8 @@ def _read_all(
     since = health.watermark(store, source.id)
     if run.given is not None:
         batches = byhand.batches(source, settings, run.given, run.io)
-    elif run.number is None and (probe := getattr(KINDS[source.kind], "probe", None)):
-        batches = probe(source, run.io)  # a look takes nothing away
+    elif run.number is None and getattr(KINDS[source.kind], "TAKES", False):
+        batches = KINDS[source.kind].probe(source, run.io)  # a look takes nothing away
     else:
         batches = KINDS[source.kind].poll(source, since, run.io)
     refused = False

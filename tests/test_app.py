@@ -391,6 +391,16 @@ def test_a_file_spoilt_while_it_runs_stops_nothing_and_refuses_the_next_start(
     assert "sources.yaml:1" in refused.stderr and "telepathy" in refused.stderr
 
 
+@pytest.mark.parametrize(("config", "data"), [(".", "data"), ("config", "."), ("a/..", "./b")])
+def test_configuration_and_data_have_folders_of_their_own(tmp_path, config, data):
+    """One in the other would be copied into itself, or lost with it."""
+    (tmp_path / config.partition("/")[0]).mkdir(exist_ok=True)
+    nested = Settings(config=tmp_path / config, data=tmp_path / data)
+    with pytest.raises(IocError, match="hai thư mục riêng"):
+        program._keep_in_force(nested)
+    assert not list(tmp_path.rglob("config-in-force"))
+
+
 def role_of(pid: int) -> str:
     """The last word of a process's command line."""
     with suppress(OSError):

@@ -194,16 +194,32 @@ def test_a_zip_bomb_meets_the_cap_also_when_its_headers_lie(claimed: int | None)
     refuse_bomb("nhỏ.xlsx", bomb(2))
 
 
+FAR = '<row r="1"><c r="A1"/></row><row r="200001"><c r="XFD200001"/></row>'
+UNSAID = '<row r="200001">' + "<c/>" * 26 + "</row>"  # a cell without a place follows the last
+NAMED = '<x:row r="200001"><x:c r="XFD200001"/></x:row>'
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/so-lieu.bin"])
+@pytest.mark.parametrize("cells", [FAR, UNSAID, NAMED])
 def test_a_sheet_of_two_cells_far_apart_is_refused_before_the_library_makes_room(
-    tmp_path: Path,
+    tmp_path: Path, part: str, cells: str
 ) -> None:
-    """The rectangle around them would be a hundred gigabytes, and the process would end."""
-    written = io.BytesIO()
+    """The rectangle around them would be gigabytes, and the process would end."""
+    written, changed = io.BytesIO(), io.BytesIO()
     with xlsxwriter.Workbook(written) as book:
-        page = book.add_worksheet("Số liệu")
-        page.write(0, 0, "Mã đơn vị")
-        page.write(200_000, 16_383, 1)
-    (tmp_path / "rong.xlsx").write_bytes(written.getvalue())
+        book.add_worksheet("Số liệu")
+    with zipfile.ZipFile(written) as whole, zipfile.ZipFile(changed, "w") as other:
+        for name in whole.namelist():
+            body = whole.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                name, body = (
+                    part,
+                    body.replace(b"<sheetData/>", f"<sheetData>{cells}</sheetData>".encode()),
+                )
+            other.writestr(
+                name, body.replace(b"worksheets/sheet1.xml", part.removeprefix("xl/").encode())
+            )
+    (tmp_path / "rong.xlsx").write_bytes(changed.getvalue())
     with IO(sheet_source(tmp_path)) as door, pytest.raises(Broken, match="trang tính quá rộng"):
         list(sheet.poll(sheet_source(tmp_path), None, door))
 

@@ -13,7 +13,7 @@ from connectors.poller import poll
 from connectors.sandbox import smart_services
 from connectors.sandbox.place import Place
 from connectors.sandbox.province import Province
-from ioc.errors import ConfigError, Forbidden
+from ioc.errors import Forbidden
 from ioc.model import Record
 from ioc.orgunits import OrgUnits
 from ioc.period import LOCAL
@@ -22,6 +22,7 @@ from kpi import health, query
 from kpi.catalogue import PACKAGED, load_catalogue
 from layouts import orientation, slots, theme
 from tests.test_pages import Reader, having, walk, words
+from tests.test_projects import assert_refused
 from tests.worlds import ADMIN, SOURCES, World, at, plain, source
 
 pytest_plugins = ["tests.worlds"]
@@ -79,15 +80,7 @@ def test_states_and_evidence_say_that_they_are_a_sample(register):
 def test_a_wrong_register_of_tasks_is_refused_with_its_line(
     tmp_path: Path, old: str, new: str, said: str
 ):
-    written = REGISTER.read_text(encoding="utf-8")
-    assert old in written
-    (tmp_path / "plan").mkdir()
-    (tmp_path / "plan" / REGISTER.name).write_text(written.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(ConfigError) as refused:
-        load_catalogue(tmp_path)
-    faults = [fault for fault in refused.value.faults if said in fault.message]
-    assert faults, refused.value.faults
-    assert all(fault.file.endswith("tasks.yaml") and fault.line > 0 for fault in faults)
+    assert_refused(REGISTER, tmp_path, old, new, said)
 
 
 def tasks(world: World, **filters: Any) -> list[dict[str, Any]]:

@@ -82,15 +82,20 @@ def test_every_project_has_an_owner_a_sector_money_and_milestones_within_its_tim
     ],
 )
 def test_a_wrong_register_is_refused_with_its_line(tmp_path: Path, old: str, new: str, said: str):
-    written = REGISTER.read_text(encoding="utf-8")
+    assert_refused(REGISTER, tmp_path, old, new, said)
+
+
+def assert_refused(register: Path, folder: Path, old: str, new: str, said: str) -> None:
+    """A register of the plan with one thing written otherwise is refused, with its line."""
+    written = register.read_text(encoding="utf-8")
     assert old in written
-    (tmp_path / "plan").mkdir()
-    (tmp_path / "plan" / REGISTER.name).write_text(written.replace(old, new, 1), encoding="utf-8")
+    (folder / "plan").mkdir()
+    (folder / "plan" / register.name).write_text(written.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(ConfigError) as refused:
-        load_catalogue(tmp_path)
+        load_catalogue(folder)
     faults = [fault for fault in refused.value.faults if said in fault.message]
     assert faults, refused.value.faults
-    assert all(fault.file.endswith("projects.yaml") and fault.line > 0 for fault in faults)
+    assert all(fault.file.endswith(register.name) and fault.line > 0 for fault in faults)
 
 
 def test_the_office_of_the_sample_reports_on_projects_of_the_register(register, orgunits):

@@ -1,17 +1,20 @@
 """The wall's programme, its sizes, its order, and what it is told; without a browser."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import g
 
 from ioc.errors import ConfigError, Forbidden
 from ioc.principal import Principal
 from kpi import acts, query
 from kpi.steering import steering
 from layouts import operator, wall
+from layouts.lines import indicators
 from layouts.wall import legibility, news, scenes, sheets, view, worst
 from layouts.wall.legibility import plan
 from tests.test_pages import Reader, classes, having, walk, words
@@ -193,6 +196,48 @@ def test_who_may_only_read_steers_nothing(world):
         with pytest.raises(Forbidden):
             act()
     assert steering(world.store).number == 0
+
+
+@pytest.mark.parametrize("name", scenes.KNOWN)
+def test_every_sheet_of_a_held_wall_stays_at_its_instant(reader: Reader, name: str):
+    """What is answered later, also hours later, is what was known at the instant."""
+    world = reader.world
+
+    def told() -> list[str]:
+        with reader.request():
+            held = view.again({"scene": name}, steering(world.store))
+            g.now = held.held
+            every = [(one, wall.SCENES[one.scene]) for one in sheets(held)]
+            return [words(module.draw(held, one.number).values()) for one, module in every]
+
+    with reader.request():
+        acts.hold(world.store, Principal.local_admin(), now=world.now)
+    before = told()
+    world.forward(hours=30)
+    for org_unit in ("VPUB", "STP"):
+        world.poll(DOSSIERS, dossiers(org_unit, "2026-11-21", 50, 1))
+    assert told() == before and "".join(before)
+
+
+def test_a_wall_of_an_org_unit_asks_for_its_own_figures_in_every_scene(reader: Reader):
+    """None of its scenes shows the trend or the newest month of the whole territory."""
+    with reader.request():
+        here, whole = view.again({"org_unit": "area-450"}), view.again({})
+        own, all_ = here.periods(indicators()), whole.periods(indicators())
+    differing = [name for name in all_ if own[name] != all_[name]]
+    assert differing and any(row["value"] for name in differing for row in all_[name])
+    assert {row["org_unit"] for rows in own.values() for row in rows} == {"area-450"}
+
+
+def test_an_indicator_without_figures_leaves_a_cell_that_says_so(sqlite_world: Any, tmp_path):
+    """A province that has just begun has no newest period of anything: no sector fails by it."""
+    new, told = Reader(sqlite_world.live(), tmp_path), []
+    with new.request():
+        for sector in new.world.store.catalogue.sectors:
+            shown = replace(view.again({}), scenes=(scenes.Scene("sector", sector),))
+            pages = range(1, wall.SCENES["sector"].count(shown) + 1)
+            told += [words(wall.SCENES["sector"].draw(shown, n).values()) for n in pages]
+    assert any("chưa có số liệu" in one for one in told) and all(told)
 
 
 def test_held_figures_stay_whatever_comes_until_they_are_released(reader: Reader):

@@ -63,6 +63,10 @@ def poll(source: Source, since: str | None, io: IO) -> Iterator[Batch]:
         raise failed
 
 
+TAKES = True
+"""What a poll reads is gone from its system: a dry run looks instead."""
+
+
 def probe(source: Source, io: IO) -> Iterator[Batch]:
     """What a look sees that takes nothing from our session: retained values, and what comes now."""
     reader, rows = _Reader(source, io.now()), []

@@ -18,7 +18,8 @@ _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _STRICT = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 _ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
 _HIDDEN = re.compile(rb"""\bhidden\s*=\s*["'](?:1|true)["']""")
-_CELL = re.compile(rb"""<(?:\w+:)?c\b[^>]*?\br\s*=\s*["']([A-Za-z]{1,3})(\d{1,7})["']""")
+_PLACES = re.compile(rb"<(?:\w+:)?(?:row\b([^>]*)|c\b([^>]*))>")
+_PLACE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,3})(\d{1,7})["']""")
 CELLS = 5_000_000  # of a sheet, from its first corner to its last cell: the library holds them all
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError)
 _NUMBER = re.compile(rb"""\br\s*=\s*["'](\d{1,7})["']""")
@@ -67,8 +68,7 @@ def refuse_wide(name: str, body: bytes) -> None:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as packed:
-            names = [one for one in packed.namelist() if one.casefold().endswith(".xml")]
-            corners = [_corner(packed.read(one)) for one in names if "sheet" in one.casefold()]
+            corners = [_corner(packed.read(one)) for one in packed.namelist()]
     except (*_DAMAGED, KeyError, RuntimeError):
         raise Broken(f"{name}: tệp xlsx chưa trọn vẹn hoặc hỏng") from None
     for high, wide in corners:
@@ -77,10 +77,17 @@ def refuse_wide(name: str, body: bytes) -> None:
 
 
 def _corner(text: bytes) -> tuple[int, int]:
-    """The last row and the last column that a cell of a sheet names."""
-    high = wide = 0
-    for letters, number in _CELL.findall(text):
-        high, wide = max(high, int(number)), max(wide, _column(letters))
+    """The last row and the last column of a part's cells; one without a place follows the last."""
+    high = wide = row = column = 0
+    for row_said, cell_said in _PLACES.findall(text):
+        if cell_said or not row_said:
+            told = _PLACE.search(cell_said)
+            column = _column(told[1]) if told else column + 1
+            row = int(told[2]) if told else row
+        else:
+            told = _NUMBER.search(row_said)
+            row, column = int(told[1]) if told else row + 1, 0
+        high, wide = max(high, row), max(wide, column)
     return high, wide
 
 

@@ -67,7 +67,8 @@ def look(home: Path, folder: Path, number: int, seed: int) -> dict[str, Any]:
     house = _house(home, "0.02")
     house.start()
     try:
-        until(lambda: _ready(house) and _settled(house), 300)
+        if not until(lambda: _ready(house) and _settled(house), 300):
+            raise SystemExit(f"mầm {seed}: các nguồn không nạp xong, không có gì để xem")
         with sync_playwright() as play:
             launch = {"executable_path": shutil.which("chromium"), "args": list(QUIET)}
             browser = play.chromium.launch(**launch)
@@ -77,11 +78,11 @@ def look(home: Path, folder: Path, number: int, seed: int) -> dict[str, Any]:
             for scene in SCENES:
                 said = _shot(page, house, folder / f"{number}-{scene}.png", scene)
                 if scene == "worst":
-                    rows = said
+                    row = said
             browser.close()
     finally:
         house.end()
-    return {"seed": seed, "worst": rows[0]["name"], **rows[0]}
+    return {"seed": seed, "worst": row["name"], **row}
 
 
 def _silence(house: House, page: Any) -> None:
@@ -97,18 +98,24 @@ def _silence(house: House, page: Any) -> None:
         known = _ask(house, f"standings.json?target={target}")
         return any(row["freshness"] == "stale" for row in known)
 
-    until(stale, 90)
+    if not until(stale, 90):
+        raise SystemExit(f"{source}: số liệu không cũ đi sau khi hệ thống dừng")
 
 
-def _shot(page: Any, house: House, path: Path, scene: str) -> list[dict[str, Any]]:
+def _shot(page: Any, house: House, path: Path, scene: str) -> dict[str, Any]:
+    """One picture, sharp and blurred; the worst target in it, which stood so before and after."""
     page.goto(f"http://127.0.0.1:{house.port}/wall?scene={scene}&page=1", wait_until="load")
     page.wait_for_selector(".wall-sheet.on :is(.tile, .worst-row, .source-one)")
-    page.wait_for_timeout(1500)
-    page.screenshot(path=str(path))
+    for _ in range(20):
+        page.wait_for_timeout(1500)
+        before = page.evaluate(READ)[:1]
+        page.screenshot(path=str(path))
+        if page.evaluate(READ)[:1] == before:
+            break
     with Image.open(path) as sharp:
         blurred = sharp.convert("RGB").filter(ImageFilter.GaussianBlur(BLUR * SIZE[1]))
         blurred.save(path.with_name(f"{path.stem}-blurred.png"))
-    found: list[dict[str, Any]] = page.evaluate(READ)
+    found: dict[str, Any] = next(iter(before), {})
     return found
 
 
