@@ -113,12 +113,12 @@ def _head(view: MapView, grades: list[str]) -> Piece:
     row = whole(view)
     shown = text.percent(row["numerator"], row["denominator"], *view.borders)
     line = view.rule.threshold
-    aim = f"mức giao {text.level(*view.rule)}" if line is not None else "không có mức giao"
-    met = f"{grades.count('met')}/{len(grades)} {text.LEVELS[view.level].lower()} đủ mức giao"
+    aim = f"mức {text.level(*view.rule)}" if line is not None else "không có mức giao"
+    met = f"{grades.count('met')}/{len(grades)} đạt" if line is not None else ""
     return html.Div([
         html.Div(view.indicator["short"], className="wall-map-name"),
-        html.Div([html.B(shown), html.Span(aim)]),
-        html.Div(met if line is not None else text.period(view.period.text)),
+        html.Div([html.B(shown), html.Span(text.period(view.period.text))]),
+        html.Div(text.join([aim, met], ", ")),
     ])
 
 

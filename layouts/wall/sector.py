@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from dash import dcc, html
 
-from layouts import components, text
+from layouts import components, text, theme
 from layouts.components import Piece
 from layouts.lines import Line, Row, indicators
 from layouts.state import desk, now
-from layouts.wall import sheet, worst
-from layouts.wall.legibility import Plan
+from layouts.wall import sheet, sources, worst
+from layouts.wall.legibility import GAP_VH, LEADING, Plan
 from layouts.wall.scenes import WORST
 from layouts.wall.sheet import TREND, Shown
 from layouts.wall.tile import code, hero, tile
@@ -127,28 +127,38 @@ def _drawn(wall: Wall, piece: _Piece) -> Piece:
         return _watched(wall, indicators()[piece.name])
     if piece.line is None:
         return _card(wall, piece.name)
-    return tile(piece.line, wall, _fit(wall)) if piece.kind == "target" else _history(piece.line)
+    target = piece.kind == "target"
+    return tile(piece.line, wall, _fit(wall)) if target else _history(wall, piece.line)
 
 
 def _card(wall: Wall, key: str) -> Piece:
     """The sector's name and how its sources stand."""
-    name, sources = desk().store.catalogue.sectors[key], _sources(wall, key)
-    ages = [row["freshness"] or "" for row in sources]
+    name, fed = desk().store.catalogue.sectors[key], _sources(wall, key)
+    ages = [row["freshness"] or "" for row in fed]
     heard = sum(age in ("fresh", "final") for age in ages)
     silent = min(
-        (row for row in sources if row["freshness"] in ("late", "stale")),
+        (row for row in fed if row["freshness"] in ("late", "stale")),
         key=lambda row: row["freshness"] != "stale",
         default=None,
     )
     told = f"{heard}/{len(ages)} nguồn có số mới" if ages else "chưa có nguồn"
-    href = f"/sector/{key}"
+    fit, href = _fit(wall), f"/sector/{key}"
+    high = (fit.body - (fit.down - 1) * GAP_VH) / fit.down - 2 * fit.label * LEADING
+    room = int((high / fit.line - 3) / 2)  # two lines each; what is told of all takes two
+    shown = fed if len(fed) <= room else []
     return html.Article(
         [
             dcc.Link(
                 [
                     html.Div(name, className="sector-name"),
-                    html.Div(told, className="sector-told"),
-                    components.freshness(silent["freshness"], "") if silent else None,
+                    html.Ul([_source(row, fit) for row in shown], className="sector-sources"),
+                    html.Div(
+                        [
+                            html.Div(told),
+                            components.freshness(silent["freshness"], "") if silent else None,
+                        ],
+                        className="sector-told",
+                    ),
                 ],
                 href=href,
             ),
@@ -159,15 +169,30 @@ def _card(wall: Wall, key: str) -> Piece:
     )
 
 
-def _history(line: Line) -> Piece:
-    """Whose line the place beside draws."""
-    name = indicators()[line.parts[0].indicator]["short"]
+def _source(row: Row, fit: Plan) -> Piece:
+    """How a source stands, and its name."""
+    mark = theme.freshness(row["freshness"] or "")
+    letters = fit.room(fit.across) - 3
+    return html.Li([
+        components.shape(mark, f"hue-{row['freshness'] or ''}", label=mark.word),
+        html.Span(sources.brief(row["name"], letters)),
+    ])
+
+
+def _history(wall: Wall, line: Line) -> Piece:
+    """Whose line the place beside draws, from when to when."""
+    key = line.parts[0].indicator
+    name, periods = indicators()[key]["short"], wall.periods([key])[key]
+    span = _span(periods[0]["period"], periods[-1]["period"]) if periods else ""
     return html.Article(
         [
             html.Div(
                 [
                     html.Div(name, className="tile-name"),
-                    html.Div(f"nét đứt: mức {line.level}", className="history-note"),
+                    html.Div(
+                        [html.Div(span), html.Div(f"nét đứt: mức {line.level}")],
+                        className="history-note",
+                    ),
                 ],
                 className="history",
             ),
@@ -175,6 +200,12 @@ def _history(line: Line) -> Piece:
         ],
         className="tile history-tile",
     )
+
+
+def _span(first: str, last: str) -> str:
+    """10/2024 – 11/2026; quý II/2024 – III/2026; 2021 – 2026."""
+    begins = text.period(first).removeprefix("tháng ").removeprefix("năm ")
+    return f"{begins} – {text.period(last).rpartition(' ')[2]}"
 
 
 def _watched(wall: Wall, row: Row) -> Piece:

@@ -19,7 +19,8 @@ from layouts.wall.view import Wall
 
 TITLE = "Dịch vụ đô thị thông minh"
 LETTERS = 24  # of a line, at least
-LINES = 8.5  # of notes in a card
+LINES, FEW_LINES = 9.6, 6.7  # of notes in a card; where every name has room in one line
+ROOMY = 44  # letters of a line that holds every name
 ROLLOUT = "smart_services"  # the source that says where each of them runs
 CASES = ("field_report", "traffic_incident", "order_incident")  # records that somebody has to close
 
@@ -43,11 +44,12 @@ def tiles(wall: Wall, number: int) -> int:
 def frame(wall: Wall, number: int, shown: Shown) -> Piece:
     """A place for every service."""
     here = _page(wall, number)
-    across = min(_grid(wall)[0], len(here))
+    across = _grid(wall)[0]
     style = {"--columns": str(across), "--rows": str(math.ceil(len(here) / across))}
     cells = [sheet.place(_key(name), shown, "service-cell") for name in here]
     stacked = " stacked" if wall.fit.stacked else ""
-    return html.Div(cells, className=f"service-grid{stacked}", style=style)
+    roomy = " roomy" if wall.fit.room(across) >= ROOMY else ""
+    return html.Div(cells, className=f"service-grid{stacked}{roomy}", style=style)
 
 
 def draw(wall: Wall, number: int) -> Shown:
@@ -77,8 +79,11 @@ def _key(name: str) -> str:
 
 
 def _grid(wall: Wall) -> tuple[int, int]:
-    wide = [n for n in range(1, 6) if wall.fit.room(n) >= LETTERS]
-    return max(wide, default=1), wall.fit.rows(LINES, most=5)
+    """Columns and rows of the fewest pages, the cards as wide as they can be."""
+    fit, many = wall.fit, 1 + len(services(wall))
+    wide = [n for n in range(1, many + 1) if fit.room(n) >= LETTERS] or [1]
+    grids = [(n, fit.rows(FEW_LINES if fit.room(n) >= ROOMY else LINES, most=many)) for n in wide]
+    return min(grids, key=lambda grid: (math.ceil(many / (grid[0] * grid[1])), grid[0]))
 
 
 def _fitting(wall: Wall) -> int:
@@ -161,7 +166,7 @@ def _open(wall: Wall, service: str) -> list[Piece]:
     own = [row for row in wall.sources.values() if row["sector"] == service and row["record"]]
     names = [row["source"] for row in own if row["record"] in CASES]
     if not names:
-        return []
+        return [html.Div(text.GAP, className="service-open")]  # so that all cards stand in line
     here = {} if wall.org_unit == AREA else {"org_units": [wall.org_unit]}
     asked = {"sources": names, "open_only": True} | here | wall.when
     opened = how_many(query.records, **asked)

@@ -113,7 +113,7 @@ def _cell(row: Row, wall: Wall) -> Piece:
     aged = age in ("late", "stale")
     return dcc.Link(
         [
-            html.Div(_short(row["name"], wall), className="source-name"),
+            html.Div(brief(row["name"], wall.fit.room(_grid(wall)[0])), className="source-name"),
             html.Div(
                 [
                     components.freshness(age, told) if aged
@@ -131,9 +131,9 @@ def _cell(row: Row, wall: Wall) -> Piece:
     )  # fmt: skip
 
 
-def _short(name: str, wall: Wall) -> str:
-    """A name in two lines; of a longer one its first words."""
-    room = 2 * wall.fit.room(_grid(wall)[0]) - 2
+def brief(name: str, letters: int) -> str:
+    """A name in two lines of so many letters; of a longer one its first words."""
+    room = 2 * letters - 2
     if len(name) <= room:
         return name
     return f"{name[:room].rsplit(' ', 1)[0].rstrip(',')} …"

@@ -191,7 +191,8 @@ def far(line: Line, part: Part) -> str:
 
 
 def _step(line: Line, part: Part) -> str:
-    return text.sentence(shortfall(line, part.row, part.noun)) or "Chưa có bước tiếp theo."
+    noun = part.noun.replace(" ", text.GAP)  # a line never ends within it
+    return text.sentence(shortfall(line, part.row, noun)) or "Chưa có bước tiếp theo."
 
 
 def _level(line: Line, part: Part) -> str:
