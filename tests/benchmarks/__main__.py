@@ -2,7 +2,7 @@
 
 ARGS="--store FOLDER"   keep the reference store there and take it when it is there already
 ARGS="--dossiers N"     another size of the reference store
-ARGS="--only W1,W6"     only these groups: read asof poll20 w6 postgres rest elements map
+ARGS="--only W1,W6"     only these groups: read screens asof poll20 w6 postgres rest elements map
 """
 
 import argparse
@@ -11,10 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import map, measure, polling, postgres, reading, reference, writing
+from tests.benchmarks import (
+    map,
+    measure,
+    polling,
+    postgres,
+    reading,
+    reference,
+    screens,
+    writing,
+)
 from tests.benchmarks.measure import Line, fact, say, show
 
-GROUPS = ("read", "asof", "elements", "poll20", "w6", "postgres", "rest", "map")
+GROUPS = ("read", "screens", "asof", "elements", "poll20", "w6", "postgres", "rest", "map")
 
 
 def main() -> None:
@@ -51,6 +60,7 @@ def _groups(folder: Path, dossiers: int) -> dict[str, Callable[[], Iterator[Line
     size = f"{dossiers / 1e6:.1f} tr hồ sơ"
     return {
         "read": with_reference(lambda store: reading.over_http(store, scratch, size, times=200)),
+        "screens": with_reference(lambda store: screens.lines(store, scratch, size)),
         "asof": with_reference(lambda store: reading.as_of(store, size, times=30)),
         "poll20": with_reference(lambda store: writing.poll_of_changes(store, size, times=60)),
         "w6": lambda: _sqlite(scratch),

@@ -5,6 +5,8 @@ It has no principal, no scope, no clock and no words: only SQL, ``json.dumps`` a
 
 import os
 import threading
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from kpi.schema import FAR
 
 AREA = "area-qb"
 MONTHS = 25
+BEAT = 10.0
 _SOURCES = (
     "SELECT s.id, s.sample, s.late_after, s.stale_after, w.covered_until,"
     " (SELECT r.run FROM poll_run r WHERE r.source = s.id AND r.outcome IN ('ok', 'empty')"
@@ -77,6 +80,15 @@ def create() -> Flask:
         if "months" in request.args:
             parts["months"] = sql(_MONTHS, month - MONTHS + 1, month, AREA)
         return answer(version=sql("SELECT version FROM boundary"), **parts)
+
+    @app.get("/events")
+    def events() -> Response:
+        def beats() -> Iterator[bytes]:
+            while True:
+                yield b"event: beat\ndata: {}\n\n"
+                time.sleep(BEAT)
+
+        return Response(beats(), mimetype="text/event-stream")
 
     @app.route("/same/<name>", methods=["GET", "POST"])
     def same(name: str) -> Response:

@@ -68,10 +68,7 @@ def _the_wall(
     store: KpiStore, ours: Client, floor: Client, answers: Path, size: str, times: int
 ) -> Iterator[Line]:
     """One refresh: by the first screen that is told of a commit, and by the others."""
-    declared = {one["output"]: one for one in orjson.loads(_plain(ours, "/_dash-dependencies"))}
-    refresh = next(one for name, one in declared.items() if "wall-seen.data" in name)
-    values = {"live": {"version": 1, "topics": {}}, "wall-at": "overview-1"}
-    body = callback_body(refresh, values | {"wall-given": {}, "wall-seen": {}})
+    body = refresh(ours)
     drawn = _plain(ours, CALLBACK, body)
     tiles = drawn.count(b"data-target")
     months = "?months=1" if b"mask-image" in drawn or b"--trend" in drawn else ""
@@ -90,6 +87,14 @@ def _the_wall(
         mine, sql, same = in_turn(*asked, times=turns, warm=10, before=before)
         yield Line(f"W2 tường, {name} / SQL trần", f"{tiles} ô, {size}", mine, sql, 2)
         yield Line(f"W2 tường, {name} / byte có sẵn", f"{tiles} ô, {size}", mine, same, 4)
+
+
+def refresh(client: Client) -> bytes:
+    """What a wall asks when it hears of a change."""
+    declared = {one["output"]: one for one in orjson.loads(_plain(client, "/_dash-dependencies"))}
+    drawing = next(one for name, one in declared.items() if "wall-seen.data" in name)
+    values = {"live": {"version": 1, "topics": {}}, "wall-at": "overview-1"}
+    return callback_body(drawing, values | {"wall-given": {}, "wall-seen": {}})
 
 
 def told(store: KpiStore, client: Client) -> None:

@@ -68,11 +68,22 @@ def process(command: list[str], port: int, env: Mapping[str, str], **how: Any) -
 
 
 @contextmanager
-def gunicorn(app: str, env: Mapping[str, str]) -> Iterator[int]:
-    """One gthread worker, as the product runs them."""
+def gunicorn(
+    app: str, env: Mapping[str, str], *, workers: int = 1, threads: int = 8
+) -> Iterator[int]:
+    """gthread workers, as the product runs them."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--workers", "1"]
-    command += ["--threads", "8", "--keep-alive", "75", "--log-level", "error"]
+    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread"]
+    command += [
+        "--workers",
+        str(workers),
+        "--threads",
+        str(threads),
+        "--keep-alive",
+        "75",
+        "--log-level",
+        "error",
+    ]
     command += ["--no-control-socket", "--bind", f"127.0.0.1:{port}", app]
     with process(command, port, env) as found:
         yield found
