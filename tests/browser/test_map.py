@@ -152,3 +152,17 @@ def test_on_a_phone_the_list_follows_the_map_and_nothing_scrolls_sideways(visit:
     )
     assert low >= 24
     seen.page.close()
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), PHONE])
+def test_every_org_unit_has_a_target_that_a_finger_hits(visit: Any, size: tuple[int, int]) -> None:
+    """A small ward is a small circle; its row beside the map is 24 pixels high at least."""
+    seen = visit("/map", size)
+    seen.until(AREAS.format(41))
+    boxes = seen.page.evaluate(
+        "[...document.querySelectorAll('#map-list a.rank')].map(e => {"
+        " const b = e.getBoundingClientRect(); return [b.width, b.height]; })"
+    )
+    seen.page.close()
+    assert len(boxes) == 41
+    assert min(wide for wide, _ in boxes) >= 24 and min(high for _, high in boxes) >= 24
