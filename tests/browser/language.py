@@ -32,7 +32,9 @@ WORD = re.compile(r"[^\W\d_]+(?:_[^\W\d_]+)*")
 def foreign(text: str) -> list[str]:
     """The words of a text that are not Vietnamese; codes with digits (T02b, I12a) are names."""
     found = []
-    cleaned = re.sub(r"N/A|\S*\d\S*|https?://\S+|\S+\.(?:csv|xlsx|json)\b", " ", text)
+    cleaned = re.sub(
+        r"N/A|\bphím [A-Z]\b|\S*\d\S*|https?://\S+|\S+\.(?:csv|xlsx|json)\b", " ", text
+    )
     for word in WORD.findall(cleaned):
         low = word.casefold()
         if not word.isascii() or low in NAMES:

@@ -20,7 +20,7 @@ COMMUNES = "/indicator/I02b?level=commune"
 LONG = ("/indicator/I02b", "/indicator/I12a", LONGEST)
 DRAWN = (*LONG, "/indicator/I11b")  # of I11b one month was assessed
 # sections, a licence, indicators
-CODES = r"\bphím Q\b|\b[25]\.\d\b|ODbL 1\.0|\b[A-Z][A-Z-]*\d+[a-z]?\.\d[a-z]?\b"
+CODES = r"\b[25]\.\d\b|ODbL 1\.0|\b[A-Z][A-Z-]*\d+[a-z]?\.\d[a-z]?\b"
 UNMEASURED = ("/indicator/I12b", "/sector/field_feedback")  # no line to reach
 PAGES = (
     "/",
