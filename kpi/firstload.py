@@ -108,7 +108,8 @@ def _is_shared(
     Every observation counts in the root area, so its months tell.
     """
     elements = {row[0] for _, row in taken.readings}
-    elements |= {e.id for e in store.catalogue.elements.values() if e.count == source.record}
+    if source.record:
+        elements |= {e.id for e in store.catalogue.elements.values() if e.count == source.record}
     if not elements:
         return False
     names = {f"e{i}": element for i, element in enumerate(sorted(elements))}

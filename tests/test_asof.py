@@ -1,10 +1,11 @@
 """What was known when: closed minutes, day ends, seals, reconstructed weeks, thinning, rebuild."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from ioc.model import Counts, Rejection
+from ioc.model import Counts, Reading, Rejection
 from kpi import health
 from kpi.answer import MINUTES_KEPT
 from kpi.intake import accept
@@ -273,6 +274,27 @@ def test_the_first_load_of_a_second_system_with_the_same_records_writes_no_histo
     before = tables(live.store)
     rebuild(live.store)
     assert tables(live.store) == before
+
+
+def test_the_first_load_of_a_report_is_its_own_whatever_other_reports_load_beside_it(world):
+    """Two systems whose figures have nothing in common: each keeps its weeks and says it loads."""
+
+    def told(words: str, org_unit: str, changed: str) -> list[Reading]:
+        return [
+            replace(each, changed_at=at(changed))
+            for each in share(words, org_unit, "2026-09", 3, 4)
+        ]
+
+    system = "meetings_department_paperless meetings_department_total"
+    people = "staff_with_computer staff_professional"
+    world.poll(MEETINGS, told(system, "VPUB", "2026-11-20 08:00"), ends=False)
+    world.poll(STAFF, told(people, "STP", "2026-10-07 08:00"), ends=False)
+    assert "đang nạp" in world.standing("T12a", "I12a")["mark"]
+    world.poll(STAFF, told(people, "SYT", "2026-10-20 08:00"))
+    world.forward(minutes=5)
+    days = [f"2026-{day} 12:00" for day in ("10-04", "10-12", "10-26")]
+    known = [world.value("I12a", "2026-09", as_of=at(day)).denominator for day in days]
+    assert [plain([each])[0] for each in known] == [None, 4, 8]
 
 
 def test_what_goes_during_a_first_load_goes_in_its_weeks_too(world):
