@@ -53,8 +53,13 @@ MAPS = ("/map", "/sector/", "/wall")
 ENTRY = '<div id="react-entry-point"><p class="_dash-loading">Đang tải…</p></div>'
 
 
-def create_app(settings: Settings, store: Any = None) -> Dash:
-    """The web: a guarded Flask server with the pages, the stream and the data addresses on it."""
+def create_app(
+    settings: Settings, store: Any = None, identify: Callable[[], Any] | None = None
+) -> Dash:
+    """The web: a guarded Flask server with the pages, the stream and the data addresses on it.
+
+    ``identify`` says whose request it is, a ``Principal`` or None; by default who sits here.
+    """
     from dash import Dash
     from flask import Flask, g, request
 
@@ -106,7 +111,7 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
         use_async=False,  # a library of the tests would switch it on by being installed
     )
     problems.install(server)
-    guard.install(app, server, settings)  # before Dash: nothing runs ahead of the guard
+    guard.install(app, server, settings, identify)  # before Dash: nothing runs ahead of the guard
     draw_ahead = screens.install(server, store)
     compress.install(server)
     wall = scenes.of(settings, store.catalogue)
@@ -121,7 +126,7 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
     shell.install(app)
     # Dash finishes itself in the first request and lets a second one overtake it: do it now
     with server.test_request_context("/_favicon.ico", base_url="http://127.0.0.1"):
-        g.principal = guard.identify(settings)
+        g.principal = None  # an address that everybody may ask for
         server.preprocess_request()
     return app
 

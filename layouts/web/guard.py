@@ -5,6 +5,7 @@ figures protects nothing, for the same figures are a POST away: so the check is 
 every route, and once more in every question.
 """
 
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,8 +53,16 @@ class Json(JSONProvider):
         return orjson.loads(s)
 
 
-def install(app: Dash, server: Flask, settings: Settings) -> None:
-    """Guard a server; called before Dash adds its own hooks, so that nothing runs ahead."""
+Identify = Callable[[], Principal | None]
+"""Who sends the request that is being answered; None: nobody that we know."""
+
+
+def install(app: Dash, server: Flask, settings: Settings, identify: Identify | None = None) -> None:
+    """Guard a server; called before Dash adds its own hooks, so that nothing runs ahead.
+
+    Without ``identify`` there is only this machine itself, in open mode.
+    """
+    identify = identify or this_machine(settings)
     server.json = Json(server)
     server.config["MAX_CONTENT_LENGTH"] = BODY
     policy: dict[tuple[int, bool], str] = {}
@@ -65,7 +74,7 @@ def install(app: Dash, server: Flask, settings: Settings) -> None:
         _same_site()
         if request.path in PUBLIC or request.path.startswith(STATIC):
             return
-        principal = identify(settings)
+        principal = identify()
         if principal is None:
             raise Problem(401, "Cần đăng nhập để xem nội dung này.")
         g.principal = principal
@@ -102,9 +111,9 @@ def tiles(address: str | None) -> str:
     return f" {parts.scheme}://{parts.netloc.replace('{s}', '*')}" if parts.netloc else ""
 
 
-def identify(settings: Settings) -> Principal | None:
-    """Who is asking; None: nobody that we know."""
-    return Principal.local_admin() if settings.auth == "open" else None
+def this_machine(settings: Settings) -> Identify:
+    """Whoever sits at this machine in open mode, and nobody otherwise."""
+    return lambda: Principal.local_admin() if settings.auth == "open" else None
 
 
 def loopback(host: str) -> bool:
