@@ -12,6 +12,7 @@ from ioc.clock import right_now
 from ioc.principal import Principal
 from kpi import pace
 from kpi.answer import Answer, Snapshot
+from kpi.requests import FILES
 from kpi.schema import instant_of, micros
 from kpi.store import KpiStore
 
@@ -27,6 +28,9 @@ RUN_COLUMNS = (
 UPLOAD_COLUMNS = (
     "request source file hash size who at state ended_at run outcome read new changed same rejected"
     " note"
+).split()
+ASKED_COLUMNS = (
+    "request kind source who at state ended_at run outcome read new changed same rejected note"
 ).split()
 REJECTION_COLUMNS = "source run position reason fields at rule".split()
 
@@ -173,15 +177,50 @@ def uploads(
                     "SELECT q.id, q.source, q.file, q.hash, q.size, q.who, q.at, q.state,"
                     f" q.ended_at, q.run, r.outcome, {', '.join(f'r.{name}' for name in counts)},"
                     " q.note FROM request q LEFT JOIN poll_run r ON r.run = q.run"
-                    " WHERE q.source = :source ORDER BY q.id DESC LIMIT :limit"
+                    f" WHERE q.source = :source AND q.kind IN {FILES}"
+                    " ORDER BY q.id DESC LIMIT :limit"
                 ),
                 {"source": source, "limit": limit},
             )
             for row in found:
                 yield (*row[:6], instant_of(row[6]), row[7], instant_of(row[8]), *row[9:])
 
-    matching = _matching(store, "request", sources, limit)
+    matching = _matching(store, "request", sources, limit, f" AND kind IN {FILES}")
     return Answer(tuple(UPLOAD_COLUMNS), store, rows, now, matching=matching)
+
+
+def asked(
+    store: KpiStore,
+    who: Principal,
+    *,
+    sources: Sequence[str] | None = None,
+    limit: int = 20,
+    now: datetime | None = None,
+) -> Answer:
+    """What people asked about a source, newest first: pause, resume, repoll, replay.
+
+    ``state`` is waiting, claimed, done or refused. ``note`` is the reason that was given and, once
+    a run came of it, what that run says; its counts are unknown where there is none.
+    """
+    counts = "read new changed same rejected".split()
+
+    def rows(snapshot: Snapshot) -> Iterator[tuple]:
+        for source in _sources(snapshot.connection, sources):
+            found = snapshot.connection.execute(
+                sa.text(
+                    "SELECT q.id, q.kind, q.source, q.who, q.at, q.state, q.ended_at, q.run,"
+                    f" r.outcome, {', '.join(f'r.{name}' for name in counts)}, q.note"
+                    " FROM request q LEFT JOIN poll_run r ON r.run = q.run"
+                    f" WHERE q.source = :source AND q.kind NOT IN {FILES}"
+                    " ORDER BY q.id DESC LIMIT :limit"
+                ),
+                {"source": source, "limit": limit},
+            )
+            for row in found:
+                yield (*row[:4], instant_of(row[4]), row[5], instant_of(row[6]), *row[7:])
+
+    matching = _matching(store, "request", sources, limit, f" AND kind NOT IN {FILES}")
+    return Answer(tuple(ASKED_COLUMNS), store, rows, now, matching=matching)
 
 
 def form(store: KpiStore, source: str) -> dict[str, Any]:
@@ -224,9 +263,12 @@ def rejections(
     return Answer(tuple(REJECTION_COLUMNS), store, rows, now, matching=matching)
 
 
-def _matching(store: KpiStore, table: str, wanted: Sequence[str] | None, limit: int) -> int:
+def _matching(
+    store: KpiStore, table: str, wanted: Sequence[str] | None, limit: int, only: str = ""
+) -> int:
     """How many rows there are of these sources, at most ``limit`` of each."""
-    count = f"SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE source = :source LIMIT :limit) AS x"
+    rows = f"SELECT 1 FROM {table} WHERE source = :source{only} LIMIT :limit"
+    count = f"SELECT COUNT(*) FROM ({rows}) AS x"
     with store.read() as connection:
         return sum(
             connection.scalar(sa.text(count), {"source": source, "limit": limit}) or 0

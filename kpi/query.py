@@ -22,7 +22,7 @@ from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
 from kpi.lineage import STEPS, lineage
-from kpi.polls import form, rejections, runs, sources, uploads
+from kpi.polls import asked, form, rejections, runs, sources, uploads
 from kpi.portfolio import projects
 from kpi.registers import indicators, org_units, targets, tasks
 from kpi.rollout import rollout
@@ -45,6 +45,7 @@ __all__ = [
     "Steering",
     "UnknownFilter",
     "Version",
+    "asked",
     "assessments",
     "at_head",
     "case_file",

@@ -32,7 +32,7 @@ def card(source: str, run: str) -> Piece:
         return None
     row = found[0]
     return components.card(
-        f"Lần chạy số {run}" + (": tệp nhập tay" if row["given_by"] else ""),
+        f"Lần chạy số {run}" + _what(row),
         components.facts(_facts(row), class_name="source-facts"),
         html.P(row["note"], className="under") if row["note"] else None,
         refused(source, int(run)),
@@ -40,12 +40,18 @@ def card(source: str, run: str) -> Piece:
     )
 
 
+def _what(row: Row) -> str:
+    if not row["given_by"]:
+        return ""
+    return ": tệp nhập tay" if row["address"] else ": đọc lại dòng bị loại"
+
+
 def _facts(row: Row) -> list[tuple[str, Piece]]:
     mark = theme.outcome(row["outcome"] or "")
     shape = components.shape(mark, f"hue-run-{row['outcome'] or 'running'}")
     by_hand = row["given_by"]
     return [
-        ("Người đưa", by_hand),
+        ("Người đưa" if row["address"] else "Người yêu cầu", by_hand),
         ("Tệp" if by_hand else "Nơi đọc", row["address"]),
         ("Mã băm SHA-256", html.Code(row["response_hash"], className="place")),
         ("Bắt đầu", text.minute(row["started_at"])),
