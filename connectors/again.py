@@ -13,9 +13,6 @@ from kpi import intake, replay
 from kpi.replay import Refused
 from kpi.store import KpiStore
 
-WORDS = "các dòng bị loại"
-"""What a replay reads, where the run of a file says its name."""
-
 
 def take(
     store: KpiStore, source: Source, mapper: mapping.Mapper, now: datetime

@@ -18,6 +18,7 @@ from ioc.personal import personal, shown_name
 from ioc.principal import Principal
 from kpi import audit, requests
 from kpi.assessments import VERDICTS
+from kpi.decided import in_force
 from kpi.judging import local_date
 from kpi.schema import micros
 from kpi.store import KpiStore
@@ -112,6 +113,8 @@ def assess(
     found = store.catalogue.targets.get(target)
     if found is None or indicator not in found.indicators:
         raise Refused("Không có chỉ tiêu này.")
+    with store.read() as connection:
+        (found,) = in_force(connection, [found])
     if found.rule.operator != "qualitative":
         raise Refused("Chỉ tiêu này có số giao: kết quả do số liệu quyết định, không do đánh giá.")
     if store.orgunits[org_unit].level != "area":

@@ -18,6 +18,8 @@ from kpi.answer import Answer, Snapshot
 from kpi.assessments import VERDICTS, assessments
 from kpi.casefile import CaseFile, Counted, Version, case_file
 from kpi.cases import ENDED, place, records
+from kpi.closings import closings
+from kpi.decided import choices, signed
 from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
@@ -25,6 +27,7 @@ from kpi.lineage import STEPS, lineage
 from kpi.polls import asked, form, rejections, runs, sources, uploads
 from kpi.portfolio import projects
 from kpi.registers import indicators, org_units, targets, tasks
+from kpi.requests import REFUSED_ROWS
 from kpi.rollout import rollout
 from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
 from kpi.search import search
@@ -34,6 +37,7 @@ from kpi.validation import RULES
 
 __all__ = [
     "ENDED",
+    "REFUSED_ROWS",
     "ROOT",
     "RULES",
     "STEPS",
@@ -49,6 +53,8 @@ __all__ = [
     "assessments",
     "at_head",
     "case_file",
+    "choices",
+    "closings",
     "features",
     "form",
     "gauges",
@@ -64,6 +70,7 @@ __all__ = [
     "rollout",
     "runs",
     "search",
+    "signed",
     "sources",
     "standings",
     "steering",

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from ioc.clock import right_now
 from ioc.principal import Principal
 from kpi.answer import Answer
+from kpi.decided import in_force
 from kpi.judging import local_date
 from kpi.scope import UnknownFilter, fixed, pick
 from kpi.store import KpiStore
@@ -40,9 +41,15 @@ def targets(
     on: date | None = None,
     now: datetime | None = None,
 ) -> Answer:
-    """The plan's targets with their exact sentences, and the owner valid on the date."""
+    """The plan's targets with their exact sentences, and the owner valid on the date.
+
+    ``operator`` and thresholds are the plan's words as first read; ``reading_in_force`` is what
+    judges now, with who chose it and on which day.
+    """
     day = on or local_date(now or right_now())
     catalogue = store.catalogue
+    with store.read() as connection:
+        chosen = in_force(connection, list(pick(catalogue.targets, targets, "mục tiêu")))
 
     def joined(items: Iterable[object]) -> str:
         return ";".join(str(item) for item in items)
@@ -75,7 +82,7 @@ def targets(
             _owner_name(store, t.owner, day),
             joined(catalogue.indicators[i].short for i in t.indicators),
         )
-        for t in pick(catalogue.targets, targets, "mục tiêu")
+        for t in chosen
     ]
     return fixed(store, TARGET_COLUMNS, rows)
 

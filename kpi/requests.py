@@ -32,6 +32,8 @@ RUNS = (*FILES, "replay")
 """What becomes a run of its own beside the polls of its source."""
 WORDS = ("pause", "resume", "repoll")
 """What the schedule itself heeds."""
+REFUSED_ROWS = "các dòng bị loại"
+"""What a replay reads, where the run of a file says its name."""
 _AT_LEAST = 60  # seconds past a poll's deadline after which a claim is nobody's any more
 _HELD = re.compile(r"[0-9a-f]{32}")
 
@@ -103,7 +105,8 @@ def put_word(
     now: datetime,
 ) -> int | None:  # fmt: skip
     """Let a word about a source wait, in the caller's transaction; None where one like it waits."""
-    said = {"kind": kind, "source": source, "file": "", "hash": "", "size": 0, "who": who}
+    file = REFUSED_ROWS if kind == "replay" else ""
+    said = {"kind": kind, "source": source, "file": file, "hash": "", "size": 0, "who": who}
     waits = sa.text(
         "SELECT 1 FROM request WHERE kind = :kind AND source = :source"
         " AND state IN ('waiting', 'claimed')"

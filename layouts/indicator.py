@@ -250,6 +250,23 @@ def _closing(view: View) -> list[Piece]:
             ]),
             className="under",
         ),
+        *(_signature(view) if text.known(signed) else ()),
+    ]
+
+
+def _signature(view: View) -> list[Piece]:
+    """Who signed the closing figure and why, and what the data say since."""
+    key = (view.key, view.org_unit)
+    found = query.signed(desk().store, view.line.id if view.line else "-")
+    newest = next((one for one in found if (one.indicator, one.org_unit) == key), None)
+    if newest is None:
+        return []
+    words = f"Ký chốt: {newest.by}, {text.minute(newest.at)}. Lý do: {newest.reason}"
+    marks = str(view.row.get("mark") or "").split("; ")
+    told = next((mark for mark in marks if mark.startswith("số chốt giữ")), "")
+    return [
+        html.P(words, className="under signed-by"),
+        html.P(text.sentence(told), className="says") if told else None,
     ]
 
 

@@ -150,8 +150,22 @@ def combine(
     found = {(row["target"], row["indicator"]): row for row in rows}
     ends = [text.as_date(day) for target in targets for day in split(target["closing_date"])]
     plan_end = max((end for end in ends if end), default=None)
-    lines = [_line(target, found, known, plan_end, on) for target in targets]
+    lines = [_line(as_read(target), found, known, plan_end, on) for target in targets]
     return [replace(line, assessment=said.get(line.id, {})) for line in lines]
+
+
+def as_read(target: Row) -> Row:
+    """A target with the operator and thresholds of the reading in force; ``plan_reading`` is the
+    plan's own as first read."""
+    first = " ".join([
+        target["operator"],
+        *(f"{n:g}" for n in (target["threshold"], target.get("threshold_high")) if text.known(n)),
+    ])
+    read = target | {"plan_reading": first}
+    if target.get("reading_in_force") in (None, "", first):
+        return read
+    operator, low, high = parse_rule(target["reading_in_force"])
+    return read | {"operator": operator, "threshold": low, "threshold_high": high}
 
 
 def _line(

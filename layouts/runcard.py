@@ -43,7 +43,11 @@ def card(source: str, run: str) -> Piece:
 def _what(row: Row) -> str:
     if not row["given_by"]:
         return ""
-    return ": tệp nhập tay" if row["address"] else ": đọc lại dòng bị loại"
+    return ": đọc lại dòng bị loại" if _replays(row) else ": tệp nhập tay"
+
+
+def _replays(row: Row) -> bool:
+    return bool(row["address"] == query.REFUSED_ROWS)
 
 
 def _facts(row: Row) -> list[tuple[str, Piece]]:
@@ -51,8 +55,8 @@ def _facts(row: Row) -> list[tuple[str, Piece]]:
     shape = components.shape(mark, f"hue-run-{row['outcome'] or 'running'}")
     by_hand = row["given_by"]
     return [
-        ("Người đưa" if row["address"] else "Người yêu cầu", by_hand),
-        ("Tệp" if by_hand else "Nơi đọc", row["address"]),
+        ("Người yêu cầu" if _replays(row) else "Người đưa", by_hand),
+        ("Tệp" if by_hand and not _replays(row) else "Nơi đọc", row["address"]),
         ("Mã băm SHA-256", html.Code(row["response_hash"], className="place")),
         ("Bắt đầu", text.minute(row["started_at"])),
         ("Kết quả", html.Span([shape, html.Span(mark.word, className="word")], className="status")),

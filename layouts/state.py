@@ -118,7 +118,8 @@ def _asked(question: Callable[..., Any], reader: str, args: dict[str, Any]) -> A
     name = question.__name__
     if name not in TIMELESS:
         return getattr(question(store, principal, now=now(), **args), reader)()
-    key = (name, reader, principal.scope, today(), repr(sorted(args.items())))
+    chosen = query.choices(store)[:1] if name == "targets" else ()  # a reading counts at once
+    key = (name, reader, principal.scope, today(), repr(sorted(args.items())), repr(chosen))
     with desk().lock:
         if key in desk().kept:
             desk().kept.move_to_end(key)
