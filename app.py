@@ -73,6 +73,7 @@ def create_app(
         geo,
         guard,
         health,
+        incident,
         live,
         problems,
         screens,
@@ -120,6 +121,7 @@ def create_app(
     health.install(server, store, watch)
     geo.install(server, store)
     uploads.install(server, store, settings)
+    incident.install(server, store)
     codes.install(server, settings.address)
     api.install(server, store, cache.install(server, settings.cache_url))
     app.init_app(server)

@@ -14,6 +14,7 @@ from layouts.components import Piece
 PRODUCT = "Trung tâm điều hành thông minh"
 TERRITORY = "Địa bàn tỉnh Quảng Bình (cũ)"
 SAMPLE = "DỮ LIỆU MẪU"
+ADMINISTER = ("operator", "admin")
 
 
 def install(app: dash.Dash) -> None:
@@ -102,6 +103,7 @@ def desk_page(
                 html.Span(f"{PRODUCT} — {TERRITORY}"),
                 html.Span(version_text(), id="footer-version"),
                 html.Span("Giờ Việt Nam (UTC+7)"),
+                dcc.Link("Quản trị", href="/admin") if state.who().role in ADMINISTER else None,
             ]),
         ],
         className="desk",

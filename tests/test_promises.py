@@ -148,7 +148,8 @@ def pieces(piece: Any) -> Iterator[Any]:
 
 
 WORDS = (
-    "/sector /sources /search /records /lineage /definitions /upload /orientation /operator"
+    "/admin /admin/people /admin/devices /admin/sources /admin/readings /admin/audit /admin/usage"
+    " /sector /sources /search /records /lineage /definitions /upload /orientation /operator"
 ).split()
 """Pages that have lists and words, and no figure unless the address names one."""
 
