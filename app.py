@@ -187,7 +187,16 @@ def _given(name: str) -> str:
 
 
 def check(settings: Settings, _arguments: argparse.Namespace) -> int:
-    """Look at the configuration only; print every fault."""
+    """Look at the configuration only; print every fault, keep what is new of a valid one."""
+    _validate(settings)
+    if settings.sqlite_path is None or settings.sqlite_path.exists():
+        _keep_configuration(settings)
+    print("Cấu hình hợp lệ.")
+    return 0
+
+
+def _validate(settings: Settings) -> None:
+    """Load all of the configuration. Raises ConfigError with every fault."""
     from ioc.orgunits import OrgUnits
     from kpi.catalogue import load_catalogue
     from layouts.wall import scenes
@@ -205,7 +214,49 @@ def check(settings: Settings, _arguments: argparse.Namespace) -> int:
             faults += error.faults
     if faults:
         raise ConfigError(faults)
-    print("Cấu hình hợp lệ.")
+
+
+def _keep_configuration(settings: Settings) -> None:
+    """Keep what changed where there is a store of today's schema; elsewhere the next start does."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from kpi import configversions
+
+    try:
+        store = open_store(settings, migrate=False)
+        configversions.record(store, settings.config, by="dòng lệnh")
+        store.close()
+    except (SQLAlchemyError, IocError):
+        return
+
+
+def config(settings: Settings, asked: argparse.Namespace) -> int:
+    """List the versions of the configuration, show one, or put one back."""
+    from dataclasses import replace
+
+    from ioc.principal import Principal
+    from kpi import configversions
+
+    store = open_store(settings, migrate=False)
+    if asked.action == "list":
+        for one in configversions.versions(store):
+            at = f"{one.at:%Y-%m-%dT%H:%M:%SZ}" if one.at else ""
+            words = (at, f"{one.hash[:12] or '-':<12}", one.file, one.by, one.note)
+            print(f"{one.number:>5}  {'  '.join(words)}")
+        return 0
+    if asked.number is None:
+        raise IocError(f"ioc config {asked.action} phải có số phiên bản")
+    if asked.action == "show":
+        print(configversions.version(store, asked.number).body, end="")
+        return 0
+    older = configversions.roll_back(
+        store,
+        settings.config,
+        asked.number,
+        by=Principal("dòng lệnh", "admin"),
+        validate=lambda folder: _validate(replace(settings, config=folder)),
+    )
+    print(f"Đã ghi lại {older.file} theo phiên bản số {older.number}; khởi động lại để áp dụng.")
     return 0
 
 
@@ -261,10 +312,12 @@ def web(settings: Settings, _arguments: argparse.Namespace) -> int:
 def poll(settings: Settings, arguments: argparse.Namespace) -> int:
     """Poll all sources on schedule, or one of them once."""
     from connectors import poller, schedule
-    from kpi import health
+    from kpi import configversions, health
 
     sources = load_sources(settings)
     store = open_store(settings, migrate=PARENT not in os.environ)
+    if not arguments.dry_run:
+        configversions.record(store, settings.config)
     if arguments.source is None and arguments.confirm:
         raise IocError("--confirm phải có tên một nguồn")
     if arguments.source is None:
@@ -484,6 +537,7 @@ COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] =
     "poll": (poll, "chỉ thu thập số liệu"),
     "sandbox": (sandbox, "chỉ chạy tỉnh mẫu"),
     "check": (check, "kiểm tra cấu hình"),
+    "config": (config, "các phiên bản của cấu hình: xem, quay lại"),
     "rebuild": (rebuild, "dựng lại mọi số liệu từ các bản ghi đã lưu"),
     "export": (export, "xuất CSV ra màn hình"),
     "backup": (backup, "sao lưu kho số liệu vào một tệp, cả khi đang chạy"),
@@ -504,6 +558,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parsers["poll"].add_argument(
         "--confirm", action="store_true", help="nhận phản hồi đang bị giữ, sau khi đã xem lại"
     )
+    parsers["config"].add_argument("action", choices=("list", "show", "rollback"))
+    parsers["config"].add_argument("number", nargs="?", type=int, help="số phiên bản")
     parsers["sandbox"].add_argument("action", nargs="?", choices=("stop", "start"))
     parsers["sandbox"].add_argument("system", nargs="?", help="mã nguồn của hệ thống mẫu")
     parsers["doctor"].add_argument(
