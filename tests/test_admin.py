@@ -10,9 +10,10 @@ from flask import g
 import app as program
 from ioc.principal import Principal
 from ioc.settings import Settings
-from kpi import acts, audit, health, orders, query, requests
+from kpi import accounts, acts, audit, health, orders, query, requests
+from kpi import devices as screens
 from layouts import PAGES, admin, state
-from layouts.admin import readings, sources, usage, viewer
+from layouts.admin import devices, people, readings, sources, usage, viewer
 from layouts.components import Piece
 from tests.test_closing import MEET
 from tests.worlds import ADMIN, MEETINGS, STAFF, World, share
@@ -20,7 +21,7 @@ from tests.worlds import ADMIN, MEETINGS, STAFF, World, share
 pytest_plugins = ["tests.worlds"]
 HERE = "http://127.0.0.1:8050"
 WHY = "Theo kết luận giao ban tuần"
-LAYOUTS = (admin, sources, readings, viewer, usage)
+LAYOUTS = (admin, people, devices, sources, readings, viewer, usage)
 
 
 @pytest.fixture
@@ -190,3 +191,86 @@ def test_every_page_of_administration_answers_in_open_mode(desk):
     for page in PAGES:
         if page.path.startswith("/admin"):
             assert desk.client.get(f"{HERE}{page.path}").status_code == 200
+
+
+# --- people and screens --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh(desk) -> Any:
+    """The same, without any account or screen of an earlier test."""
+    with desk.world.store.write() as connection:
+        for name in ("account", "account_right", "session", "link", "device"):
+            connection.exec_driver_sql(f"DELETE FROM {name}")
+    return desk
+
+
+def make(desk, name="mai", role="head", units="area-450", **more):
+    """What the page says once the form was sent."""
+    given = (name, "Trưởng phòng", role, units, WHY)
+    made, _ = desk.see(people.create, 1, *given, **more)
+    return made
+
+
+def test_an_account_is_made_with_a_link_that_is_shown_once_and_kept_nowhere(fresh):
+    shown = read(make(fresh))
+    token = shown.rpartition("/setup/")[2]
+    assert "chỉ hiện ở đây" in shown and len(token) >= 32
+    store = fresh.world.store
+    (account,) = accounts.listed(store)
+    assert (account.name, account.role, account.ready) == ("mai", "head", False)
+    assert [r.org_unit for r in accounts.rights_of(store, "mai")] == ["area-450"]
+    page = read(fresh.see(people.layout))
+    assert "mai" in page and token not in page and "chưa đặt mật khẩu" in page
+    assert token not in "".join(audit.lines(store))
+
+
+def test_who_is_no_admin_makes_no_account_and_sees_none(fresh):
+    operator = Principal("trực", "operator")
+    made, board = fresh.see(people.create, 1, "x1", "X", "admin", "*", WHY, who=operator)
+    assert "không được" in made and board == []
+    assert accounts.listed(fresh.world.store) == []
+
+
+def test_what_does_not_fit_is_refused_with_its_reason(fresh):
+    assert "Tên đăng nhập" in make(fresh, name="Mai Hoa")
+    assert "vai trò" in make(fresh, role="king")
+    assert isinstance(make(fresh, units="khong-co"), str)
+    assert accounts.listed(fresh.world.store) == []
+
+
+def test_an_account_is_disabled_and_opened_again_only_with_a_reason(fresh, monkeypatch):
+    make(fresh)
+    asked = ("account", "disable mai")
+    said = press(fresh, people, people.act, *asked, why="", monkeypatch=monkeypatch)
+    assert "Lý do" in said
+    assert "Đã khóa" in press(fresh, people, people.act, *asked, monkeypatch=monkeypatch)
+    assert accounts.listed(fresh.world.store)[0].state == "disabled"
+    asked = ("account", "enable mai")
+    assert "Đã mở" in press(fresh, people, people.act, *asked, monkeypatch=monkeypatch)
+    for kind, word in (("end", "Đã kết thúc"), ("link", "Liên kết một lần")):
+        said = press(fresh, people, people.act, "account", f"{kind} mai", monkeypatch=monkeypatch)
+        assert word in read(said)
+
+
+def test_a_screen_is_paired_by_its_code_and_shut_out_by_its_button(fresh, monkeypatch):
+    store, clock = fresh.world.store, fresh.world.now
+    asked = screens.ask(store, now=clock)
+    monkeypatch.setattr(devices, "ctx", SimpleNamespace(triggered_id="admin-devices-pair"))
+    given = (asked.code, "Sảnh tầng 1", "scene=overview", "365")
+    said, board, code = fresh.see(devices.act, 1, [], *given)
+    assert said == "Đã ghép Sảnh tầng 1." and code == "" and "scene=overview" in read(board)
+    assert screens.device_of(store, asked.token, now=clock)
+    (number,) = buttons(board, "device")
+    monkeypatch.setattr(devices, "ctx", SimpleNamespace(triggered_id={"device": number}))
+    viewer_ = Principal("xem", "viewer")
+    assert "không được" in fresh.see(devices.act, 1, [1], *given, who=viewer_)[0]
+    assert "Đã thu hồi" in fresh.see(devices.act, 1, [1], *given)[0]
+    assert screens.device_of(store, asked.token, now=clock) is None
+
+
+def test_a_code_that_no_screen_shows_pairs_nothing(fresh, monkeypatch):
+    monkeypatch.setattr(devices, "ctx", SimpleNamespace(triggered_id="admin-devices-pair"))
+    said, _, code = fresh.see(devices.act, 1, [], "ABCDEFGH", "Sảnh", "", "365")
+    assert "Không có màn hình" in said and code == "ABCDEFGH"
+    assert "ngày" in fresh.see(devices.act, 1, [], "ABCDEFGH", "Sảnh", "", "x")[0]

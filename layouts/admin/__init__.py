@@ -17,7 +17,7 @@ LEDE = "Những việc cần người có quyền quyết định. Mỗi việc 
 
 def layout(**_: Any) -> Piece:
     """One card for each page of administration, with what it has to say."""
-    if who().role not in frame.OPERATORS:
+    if not frame.may(frame.OPERATORS):
         return frame.refused()
     cards = [_sources(), _readings()]
     if who().role in frame.ADMINS:

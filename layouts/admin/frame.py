@@ -26,14 +26,11 @@ OFF = (
     "Chế độ tài khoản đang tắt (IOC_AUTH=open): trang chỉ mở trên chính máy này, ai ngồi ở máy là"
     " quản trị. Tài khoản và màn hình tạo ở đây bắt đầu có hiệu lực khi chạy với IOC_AUTH=accounts."
 )
-LONGEST = 300
+LONGEST, SHORTEST = 300, 5
 
 
 def page(path: str, title: str, lede: str, *children: Piece) -> Piece:
-    """A page of administration, or the sentence that it is not for this reader."""
-    allowed = next(roles for address, _, roles in MENU if address == path)
-    if who().role not in allowed:
-        return refused()
+    """A page of administration, for whoever may see it."""
     links = [(word, to, to == path) for to, word, roles in MENU if who().role in roles]
     return shell.desk_page(
         html.Div([html.H1(title), html.P(lede, className="lede")]),
@@ -56,6 +53,11 @@ def refused() -> Piece:
             className="blank",
         )
     )
+
+
+def may(roles: tuple[str, ...]) -> bool:
+    """Whether whoever asks has one of these roles."""
+    return who().role in roles
 
 
 def acting(roles: tuple[str, ...]) -> Any:

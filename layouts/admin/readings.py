@@ -22,6 +22,8 @@ LEDE = (
 
 def layout(**_: Any) -> Piece:
     """The targets of two readings, then the closing figures."""
+    if not frame.may(frame.OPERATORS):
+        return frame.refused()
     return frame.page(
         "/admin/readings",
         "Cách đọc và chốt số",

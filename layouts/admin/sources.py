@@ -22,6 +22,8 @@ LEDE = (
 
 def layout(**_: Any) -> Piece:
     """Every source with its orders."""
+    if not frame.may(frame.OPERATORS):
+        return frame.refused()
     return frame.page(
         "/admin/sources",
         "Điều khiển nguồn dữ liệu",

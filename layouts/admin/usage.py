@@ -19,7 +19,7 @@ LEDE = "Số ngày mỗi tài khoản có làm việc trên hệ thống, ít nh
 
 def layout(days: str = "30", **_: Any) -> Piece:
     """Days used per account, over the span that the address asks for."""
-    if who().role not in frame.ADMINS:
+    if not frame.may(frame.ADMINS):
         return frame.refused()
     span = int(days) if days in map(str, SPANS) else 30
     first = today() - timedelta(days=span - 1)

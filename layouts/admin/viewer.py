@@ -23,7 +23,7 @@ def layout(
     kind: str = "", account: str = "", first: str = "", last: str = "", after: str = "", **_: Any
 ) -> Piece:
     """The newest entries that the address asks for; ``after`` goes on from an entry's number."""
-    if who().role not in frame.ADMINS:
+    if not frame.may(frame.ADMINS):
         return frame.refused()
     asked = {"kind": kind, "account": account, "first": first, "last": last}
     found = audit.entries(
