@@ -15,7 +15,9 @@ Role = Literal["screen", "viewer", "head", "analyst", "operator", "admin"]
 class Principal:
     """A reader with its rights; ``None`` in a set of rights means all.
 
-    ``org_units`` holds the tops of subtrees: an area stands for all authorities in it.
+    ``org_units`` holds the tops of subtrees: an area stands for all authorities in it, of every
+    epoch; an authority for itself and those that were under it while both were open. So the head
+    of an abolished district keeps its history and does not get its successors' present.
     """
 
     name: str
@@ -53,7 +55,8 @@ class Principal:
             return False
         if self.org_units is None or org_unit in self.org_units:
             return True
-        return not self.org_units.isdisjoint(orgunits.ancestors(org_unit))
+        above = {*orgunits.ancestors(org_unit), *orgunits.superiors(org_unit)}
+        return not self.org_units.isdisjoint(above)
 
     def may_read_class(self, indicator_class: str) -> bool:
         """Whether indicators of this class may be read."""
