@@ -51,7 +51,6 @@ class OrgUnits(Mapping[str, OrgUnit]):
         self._resolved = {uid: Resolution(uid) for uid in self._units}
         self._old: dict[tuple[str, date], Resolution] = {}
         self._ancestors = {unit.uid: self._walk_up(unit) for unit in units}
-        self._superiors = {unit.uid: self._walk_over(unit) for unit in units}
         self._leaves = self._collect_leaves()
         self._populations: dict[tuple[str, int], list[OrgUnit]] = {}
         self._expected: dict[tuple[str, int, tuple[str, ...]], list[str]] = {}
@@ -151,13 +150,6 @@ class OrgUnits(Mapping[str, OrgUnit]):
     def ancestors(self, uid: str) -> list[str]:
         """The areas above, nearest first."""
         return list(self._ancestors[uid])
-
-    def superiors(self, uid: str) -> frozenset[str]:
-        """The authorities that this one was ever under while both were open: its history's heads.
-
-        A commune that closed with its district was under it; the commune that follows is not.
-        """
-        return self._superiors[uid]
 
     def leaves(self, uid: str) -> list[str]:
         """The leaves that sum up to an area; a leaf is its own; a province has none."""
@@ -264,16 +256,6 @@ class OrgUnits(Mapping[str, OrgUnit]):
             above.append(unit.area)
             unit = self._units[unit.area]
         return above
-
-    def _walk_over(self, unit: OrgUnit) -> frozenset[str]:
-        found: set[str] = set()
-        for above in self._codes.get(unit.parent_code, ()) if unit.parent_code else ():
-            last = min(unit.closed or date.max, above.closed or date.max)
-            if above.level != "area" and last >= max(
-                unit.opened or date.min, above.opened or date.min
-            ):
-                found |= {above.uid, *self._walk_over(above)}
-        return frozenset(found)
 
     def _collect_leaves(self) -> dict[str, list[str]]:
         parents = {up for above in self._ancestors.values() for up in above}

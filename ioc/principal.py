@@ -16,8 +16,8 @@ class Principal:
     """A reader with its rights; ``None`` in a set of rights means all.
 
     ``org_units`` holds the tops of subtrees: an area stands for all authorities in it, of every
-    epoch; an authority for itself and those that were under it while both were open. So the head
-    of an abolished district keeps its history and does not get its successors' present.
+    epoch; an authority for itself alone, so that who led one that ended keeps its history and does
+    not get its successors' present.
     """
 
     name: str
@@ -55,8 +55,7 @@ class Principal:
             return False
         if self.org_units is None or org_unit in self.org_units:
             return True
-        above = {*orgunits.ancestors(org_unit), *orgunits.superiors(org_unit)}
-        return not self.org_units.isdisjoint(above)
+        return not self.org_units.isdisjoint(orgunits.ancestors(org_unit))
 
     def may_read_class(self, indicator_class: str) -> bool:
         """Whether indicators of this class may be read."""
