@@ -63,6 +63,7 @@ def create_app(
     from dash import Dash
     from flask import Flask, g, request
 
+    from ioc.principal import Principal
     from layouts import shell, state
     from layouts.wall import scenes
     from layouts.web import (
@@ -128,7 +129,7 @@ def create_app(
     shell.install(app)
     # Dash finishes itself in the first request and lets a second one overtake it: do it now
     with server.test_request_context("/_favicon.ico", base_url="http://127.0.0.1"):
-        g.principal = None  # an address that everybody may ask for
+        g.principal = Principal.local_admin()  # Dash looks at its layout once
         server.preprocess_request()
     return app
 

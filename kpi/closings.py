@@ -8,7 +8,7 @@ from ioc.principal import Principal
 from kpi import decided, judging
 from kpi.answer import Answer, Snapshot
 from kpi.judging import local_date
-from kpi.scope import pick, units_of
+from kpi.scope import entitled, targets_of, units_of
 from kpi.store import KpiStore
 
 COLUMNS = (
@@ -36,12 +36,12 @@ def closings(
 
     Raises:
         UnknownFilter: a target or org unit that does not exist.
-        Forbidden: an org unit is outside ``who``'s scope.
+        Forbidden: an org unit or a target is outside ``who``'s scope.
 
     Source: table ``standing``, and ``closing_signature`` written by kpi.decisions.
     """
-    day = local_date(now or right_now())
-    chosen = list(pick(store.catalogue.targets, targets, "mục tiêu"))
+    day, who = local_date(now or right_now()), entitled(who, now)
+    chosen = targets_of(store, who, targets)
     parts = [part for target in chosen for part in target.parts if part.closed(day)]
     units = units_of(store, who, org_units, None, day)
 

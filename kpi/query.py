@@ -29,7 +29,17 @@ from kpi.portfolio import projects
 from kpi.registers import indicators, org_units, targets, tasks
 from kpi.requests import REFUSED_ROWS
 from kpi.rollout import rollout
-from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
+from kpi.scope import (
+    ROOT,
+    UnknownFilter,
+    entitled,
+    home,
+    indicators_of,
+    periods_of,
+    targets_of,
+    topics,
+    units_of,
+)
 from kpi.search import search
 from kpi.steering import Steering, steering
 from kpi.store import KpiStore
@@ -58,6 +68,7 @@ __all__ = [
     "features",
     "form",
     "gauges",
+    "home",
     "indicators",
     "layers",
     "leads",
@@ -76,6 +87,7 @@ __all__ = [
     "steering",
     "targets",
     "tasks",
+    "topics",
     "uploads",
     "values",
 ]
@@ -105,23 +117,22 @@ def standings(
         ages and ``freshness`` are the live figure's. ``missing_count`` belongs to the figure
         that decides the headline. ``mark`` says in words what a figure rests on; ``by_hand`` and
         ``closing_by_hand`` count the org units that gave a part of it by hand, ``hand_run`` is
-        the newest run that did. Org units default to ``area-qb``; ``level`` takes all that
-        are open on ``on`` (default: the date of the clock).
+        the newest run that did. Org units default to ``area-qb``, or to the first of the scope
+        that does not hold it; ``level`` takes all that are open on ``on`` (default: the date of
+        the clock).
 
     Raises:
         UnknownFilter: a target, indicator or org unit that does not exist.
-        Forbidden: an org unit is outside ``who``'s scope.
+        Forbidden: an org unit, a target or an indicator is outside ``who``'s scope.
 
     Source: table ``standing``, or as of an instant the versions in ``rollup``.
     """
-    clock = as_of or now or right_now()
+    clock, who = as_of or now or right_now(), entitled(who, now)
     day = on or local_date(clock)
     chosen = [
-        target
-        for target in pick(store.catalogue.targets, targets, "mục tiêu")
-        if target.valid_from <= day or targets
+        target for target in targets_of(store, who, targets) if target.valid_from <= day or targets
     ]
-    wanted = {i.id for i in pick(store.catalogue.indicators, indicators, "chỉ số")}
+    wanted = {i.id for i in indicators_of(store, who, indicators)}
     parts = [part for t in chosen for part in t.parts if part.indicator in wanted]
     units = units_of(store, who, org_units, level, day)
 
@@ -159,14 +170,14 @@ def values(
 
     Raises:
         UnknownFilter: an indicator or org unit that does not exist, or too many periods.
-        Forbidden: an org unit is outside ``who``'s scope.
+        Forbidden: an org unit or an indicator is outside ``who``'s scope.
 
     Source: table ``rollup`` (days: ``observation``), written by kpi.rollup.
     """
-    periods = periods_of(grain, first, last)
+    periods, who = periods_of(grain, first, last), entitled(who, now)
     day = on or min(periods[-1].end, local_date(as_of or now or right_now()))
     units = units_of(store, who, org_units, level, day)
-    chosen = pick(store.catalogue.indicators, indicators, "chỉ số")
+    chosen = indicators_of(store, who, indicators)
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         return series.rows(snapshot, chosen, units, periods)

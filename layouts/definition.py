@@ -48,6 +48,7 @@ def definition(view: View) -> Piece:
             ("Chu kỳ", _cycle(row, target)),
             ("Loại trừ", row.get("exclusions") or "không có"),
             ("Chủ trì", owner),
+            ("Mức truy cập", text.ACCESS.get(row.get("class", ""), "")),
             ("Phạm vi", text.POPULATION.get(view.part.population, "") if view.part else ""),
             ("Nguyên văn", html.Blockquote(target["sentence"]) if target else ""),
             ("Căn cứ", target.get("citation", "")),

@@ -26,7 +26,7 @@ from layouts.lines import (
 from layouts.ranking import ranking
 from layouts.register import clocks, hand_mark
 from layouts.slots import changed, marks, memory
-from layouts.state import ask, callback, desk, link
+from layouts.state import ask, callback, desk, home, link
 from layouts.view import FILTERS, GRAINS, View, again, look
 
 PARTS = ("head", "trend", "months", "ranking")
@@ -102,8 +102,9 @@ def _whose(view: View) -> list[Piece]:
         " · ",
         dcc.Link(view.unit.name, href=places.address(view.org_unit)),
     ]
-    if view.org_unit != AREA:
-        found += [" · ", dcc.Link("xem toàn địa bàn", href=link(f"/indicator/{view.key}"))]
+    if view.org_unit != home():
+        wider = "xem toàn địa bàn" if home() == AREA else f"xem {desk().orgunits[home()].name}"
+        found += [" · ", dcc.Link(wider, href=link(f"/indicator/{view.key}"))]
     if href := lately.cases(view.key, view.org_unit, view.row.get("period")):
         found += [" · ", dcc.Link("xem hồ sơ", href=href)]
     if text.known(window := view.row.get("period")):

@@ -11,7 +11,7 @@ from ioc.model import WORST_FIRST
 from ioc.rule import parse_rule, satisfies
 from kpi import query
 from layouts import text, theme
-from layouts.state import rows, today
+from layouts.state import home, rows, today
 
 AREA = "area-qb"
 TITLES = {  # targets of several indicators have no name of their own: in a list, on a tile
@@ -121,8 +121,9 @@ class Line:
         return f"/indicator/{self.parts[0].indicator}" if self.parts else "/"
 
 
-def lines(*, org_unit: str = AREA, **when: Any) -> list[Line]:
-    """All targets in the plan's order, with their standings at one org unit."""
+def lines(*, org_unit: str = "", **when: Any) -> list[Line]:
+    """All targets in the plan's order, with their standings at one org unit, by default home."""
+    org_unit = org_unit or home()
     standings = rows(query.standings, org_units=[org_unit], **when)
     said = rows(query.assessments, org_units=[org_unit], **_instant(when))
     return combine(rows(query.targets), standings, indicators(), on=today(), assessments=said)

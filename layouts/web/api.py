@@ -18,6 +18,7 @@ from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.period import LOCAL
 from ioc.principal import Principal
+from layouts import access
 from layouts.web import downloads
 from layouts.web.filters import KEYSET, QUESTIONS, ROOT, TIMELESS, WHOLE, Asked, once, read
 from layouts.web.problems import Problem
@@ -33,6 +34,9 @@ def install(server: Flask, store: Any, cache: Any) -> None:
     def answer(question: str, kind: str) -> Response:
         now, who = right_now(), g.principal
         asked = read(question, once(request.args.lists()), store, now)
+        access.check(who, "questions", QUESTIONS[question][0].__name__)
+        for name in {kind, *asked.filters} & {"csv", "download", "manifest"}:
+            access.check(who, "exports", name)
         exports = bool({"download", "manifest"} & asked.filters.keys())
         fleeting = asked.arguments.get("as_of", now) == now  # none given, or the date of today
         if exports and fleeting and "as_of" in QUESTIONS[question][1]:

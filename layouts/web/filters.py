@@ -214,7 +214,7 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
     if last is not None and "on" not in arguments:
         arguments["on"] = min(last.end, today)
     if question != "values":
-        if "as_of" in arguments:
+        if "as_of" in arguments and "on" in QUESTIONS[question][1]:
             arguments.setdefault("on", today)
         return
     grain = arguments.setdefault("grain", "month")

@@ -15,13 +15,17 @@ from dash import Dash
 from flask import Flask, Response, g, request
 from flask.json.provider import JSONProvider
 
+from ioc.clock import right_now
+from ioc.period import LOCAL
 from ioc.principal import Principal
 from ioc.settings import Settings
+from layouts import access
 from layouts.web.problems import Problem
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", "/_favicon.ico"})
 STATIC = ("/assets/", "/_dash-component-suites/")
 CALLBACK = "/_dash-update-component"
+AHEAD = "ioc.ahead"
+"""Set by ourselves alone: for whom an answer is drawn before it is asked for."""
 BODY = 1 << 20
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
@@ -72,14 +76,18 @@ def install(app: Dash, server: Flask, settings: Settings, identify: Identify | N
         if settings.auth == "open":
             _only_this_machine()
         _same_site()
-        if request.path in PUBLIC or request.path.startswith(STATIC):
+        rule = request.url_rule.rule if request.url_rule else ""
+        if access.may(access.NOBODY, "routes", rule):
             return
-        principal = identify()
+        principal = request.environ.get(AHEAD) or identify()
         if principal is None:
             raise Problem(401, "Cần đăng nhập để xem nội dung này.")
-        g.principal = principal
+        g.principal = principal.on(right_now().astimezone(LOCAL).date())
+        if rule:  # else there is no such address, which everybody inside may hear
+            access.check(principal, "routes", rule)
         if request.path == CALLBACK and request.method == "POST":
-            check_callback(app.callback_map)
+            declared = check_callback(app.callback_map)
+            access.check(principal, "callbacks", access.callback_name(declared))
 
     @server.after_request
     def _dress(response: Response) -> Response:
@@ -157,11 +165,14 @@ STARTS = {"pathname": "/", "search": "?", "hash": "#", "href": "http"}
 COUNT = frozenset({"n_clicks", "n_intervals", "n_blur", "n_submit"})
 
 
-def check_callback(callback_map: dict[str, Any]) -> None:
+def check_callback(callback_map: dict[str, Any]) -> dict[str, Any]:
     """Refuse a body that no page of ours sends; Dash itself would answer 500.
 
     Ids, properties and their order must be those that the callback declared; values must be
     of a type that the property can have.
+
+    Returns:
+        The callback as it was declared.
     """
     body = request.get_json()
     output = body.get("output") if isinstance(body, dict) else None
@@ -186,6 +197,7 @@ def check_callback(callback_map: dict[str, Any]) -> None:
     )
     if not fits:
         raise Problem(400, "Trang đã cũ hoặc yêu cầu bị hỏng: hãy tải lại trang.")
+    return declared
 
 
 def _fits(given: object, declared: list[dict[str, Any]]) -> bool:

@@ -15,9 +15,10 @@ from threading import Condition, Thread
 from typing import Any
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
 from ioc.clock import right_now
+from kpi import query
 from layouts.web.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,16 @@ def build(root: Path) -> str:
     return sha256(text.encode()).hexdigest()[:12]
 
 
+def _told(store: Any) -> Callable[[State], State]:
+    """What of the state the reader of this request may be told: all but others' topics."""
+    who = g.principal
+
+    def told(state: State) -> State:
+        return state | {"topics": query.topics(store, who, state["topics"])}
+
+    return told
+
+
 def install(
     server: Flask, store: Any, assets: Path, prepare: Callable[[], None] = lambda: None
 ) -> Watch:
@@ -111,10 +122,10 @@ def install(
             state = watch.wait(None, FIRST_READ)
             if state is None or not watch.readable:
                 raise Problem(503, "Kho số liệu chưa đọc được.")
-            return Response(orjson.dumps(hello | state), mimetype="application/json")
+            return Response(orjson.dumps(hello | _told(store)(state)), mimetype="application/json")
         if watch.streams >= STREAMS:
             raise Problem(503, "Đã đủ số màn hình trực tiếp của tiến trình này.")
-        response = Response(stream(watch, hello), mimetype="text/event-stream")
+        response = Response(stream(watch, hello, _told(store)), mimetype="text/event-stream")
         response.headers["X-Accel-Buffering"] = "no"
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -122,7 +133,12 @@ def install(
     return watch
 
 
-def stream(watch: Watch, hello: State, beat: float = BEAT) -> Iterator[bytes]:
+def stream(
+    watch: Watch,
+    hello: State,
+    told: Callable[[State], State] = lambda state: state,
+    beat: float = BEAT,
+) -> Iterator[bytes]:
     """Events until the screen goes away; silent while the store cannot be read.
 
     Silence is the honest signal: after two beats a screen says that it has lost touch.
@@ -135,7 +151,7 @@ def stream(watch: Watch, hello: State, beat: float = BEAT) -> Iterator[bytes]:
         while True:
             if state is not None:
                 version = state["version"]
-                yield _event("version", state)
+                yield _event("version", told(state))
             elif watch.readable and watch.state is not None:
                 yield _event("beat", {"at": right_now().isoformat(timespec="seconds")})
             else:
