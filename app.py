@@ -231,6 +231,37 @@ def _keep_configuration(settings: Settings) -> None:
         return
 
 
+def user(settings: Settings, asked: argparse.Namespace) -> int:
+    """Accounts and rights, for whoever sits at this machine."""
+    from kpi import console
+
+    return console.user(open_store(settings, migrate=True), settings, asked.words)
+
+
+def device(settings: Settings, asked: argparse.Namespace) -> int:
+    """Wall screens: list, pair, revoke."""
+    from kpi import console
+
+    return console.device(open_store(settings, migrate=True), asked.words)
+
+
+def audit(settings: Settings, asked: argparse.Namespace) -> int:
+    """Verify the audit, or export it to a file or a log server."""
+    from connectors import syslog
+    from kpi import console
+
+    store = open_store(settings, migrate=False)
+    return console.audited(store, settings, asked.words, syslog.send)
+
+
+def _tell_first_link(settings: Settings, store: Any) -> None:
+    """Say how the first administrator comes in, where accounts are on and none can yet."""
+    if settings.auth == "accounts":
+        from kpi import console
+
+        console.tell_first_link(store, settings, terminal=sys.stdout.isatty())
+
+
 def config(settings: Settings, asked: argparse.Namespace) -> int:
     """List the versions of the configuration, show one, or put one back."""
     from dataclasses import replace
@@ -297,7 +328,7 @@ def web(settings: Settings, _arguments: argparse.Namespace) -> int:
             except IocError as error:
                 raise AppImportError(error) from error  # said in one sentence, without a trace
 
-    from kpi import store  # noqa: F401  what all workers need is loaded once, before they part
+    import kpi.store  # noqa: F401  what all workers need is loaded once, before they part
     from layouts import PAGES
 
     for page in PAGES:
@@ -305,7 +336,9 @@ def web(settings: Settings, _arguments: argparse.Namespace) -> int:
     os.environ.setdefault(INSTANCE, secrets.token_hex(8))
     wait_until_prepared()
     if PARENT not in os.environ:
-        open_store(settings, migrate=True).close()
+        store = open_store(settings, migrate=True)
+        _tell_first_link(settings, store)
+        store.close()
     Web("%(prog)s").run()
     return 0
 
@@ -519,6 +552,7 @@ def run(settings: Settings, _arguments: argparse.Namespace) -> int:
         health.publish_sources(store, sources)  # so that the first page already says: sample data
         if not real:
             sample_assessments(store, right_now())
+        _tell_first_link(settings, store)
         store.close()
 
     print("Đang chuẩn bị kho số liệu…", flush=True)
@@ -538,6 +572,9 @@ COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] =
     "poll": (poll, "chỉ thu thập số liệu"),
     "sandbox": (sandbox, "chỉ chạy tỉnh mẫu"),
     "check": (check, "kiểm tra cấu hình"),
+    "user": (user, "tài khoản: list, add, link, right, role, disable, break-glass, …"),
+    "device": (device, "màn hình treo tường: list, pair, revoke"),
+    "audit": (audit, "nhật ký kiểm toán: verify, export"),
     "config": (config, "các phiên bản của cấu hình: xem, quay lại"),
     "rebuild": (rebuild, "dựng lại mọi số liệu từ các bản ghi đã lưu"),
     "export": (export, "xuất CSV ra màn hình"),
@@ -548,8 +585,15 @@ COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] =
 }
 
 
+WORDS = ("user", "device", "audit")
+"""Commands that read their own arguments, in the process that knows accounts."""
+
+
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command and its arguments."""
+    given = sys.argv[1:] if given is None else given
+    if given and given[0] in WORDS:
+        return argparse.Namespace(command=given[0], words=given[1:])
     parser = argparse.ArgumentParser("ioc", description="Trung tâm điều hành thông minh")
     commands = parser.add_subparsers(dest="command", required=True, metavar="LỆNH")
     parsers = {name: commands.add_parser(name, help=what) for name, (_, what) in COMMANDS.items()}

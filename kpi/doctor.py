@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.settings import Settings
-from kpi import audit, belongings, evidence, gauges, health, migrate
+from kpi import audit, belongings, evidence, gauges, health, migrate, people
 from kpi.schema import instant_of
 from kpi.store import KpiStore
 
@@ -63,6 +63,7 @@ def examine(store: KpiStore, settings: Settings) -> Iterator[Finding]:
         ("mã băm bản ghi", _hashes),
         ("số đếm lại", _recount),
         ("nhật ký kiểm toán", _audit),
+        ("tài khoản", _accounts),
     )
     for name, check in checks:
         try:
@@ -211,3 +212,9 @@ def _audit(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
         said = f"bị sửa, xóa hoặc chèn từ mục {found.broken}"
         todo = "giữ nguyên máy, so với bản đã gửi ra ngoài, báo người phụ trách an toàn thông tin"
         yield Finding("nhật ký kiểm toán", Level.broken, said, todo)
+
+
+def _accounts(store: KpiStore, settings: Settings) -> Iterator[Finding]:
+    """Where people sign in, whether somebody can who may let others in."""
+    if settings.auth == "accounts" and not people.has_admin(store):
+        yield Finding("tài khoản", Level.note, "chưa có quản trị", "khởi động lại ioc, mở liên kết")
