@@ -67,17 +67,26 @@ def create_app(
     from layouts import shell, state
     from layouts.wall import scenes
     from layouts.web import (
+        account,
         api,
         cache,
         codes,
         compress,
+        csrf,
         geo,
         guard,
         health,
+        hosts,
         incident,
+        limits,
         live,
+        login,
+        oidc,
+        pairing,
         problems,
+        recorded,
         screens,
+        sessions,
         uploads,
     )
 
@@ -100,7 +109,7 @@ def create_app(
         "layouts",
         server=False,
         assets_folder=str(ROOT / "assets"),
-        assets_ignore=r"theme\.js",
+        assets_ignore=r"(theme|pairing)\.js",
         use_pages=True,
         pages_folder="",
         title=shell.PRODUCT,
@@ -110,21 +119,36 @@ def create_app(
         include_pages_meta=False,
         enable_mcp=False,
         add_log_handler=False,
+        csrf_token_name=csrf.COOKIE,
+        csrf_header_name=csrf.HEADER,
         use_async=False,  # a library of the tests would switch it on by being installed
     )
     problems.install(server)
+    hosts.install(server, settings)
+    identify = identify or sessions.identity(store, settings)
     guard.install(app, server, settings, identify)  # before Dash: nothing runs ahead of the guard
+    csrf.install(server)
+    sessions.install(server, settings)
+    windows = limits.install(server, settings)
+    recorded.install(server, store, settings, windows)
+    login.install(server, store, settings, windows)
+    account.install(server, store, settings)
+    oidc.install(server, store, settings, windows)
+    pairing.install(server, store, settings, windows)
     draw_ahead = screens.install(server, store)
     compress.install(server)
     wall = scenes.of(settings, store.catalogue)
     state.place(server, store=store, settings=settings, orgunits=store.orgunits, wall=wall)
-    watch = live.install(server, store, ROOT / "assets", draw_ahead)
+    watch = live.install(
+        server, store, ROOT / "assets", draw_ahead, sessions.lasting(store, settings)
+    )
     health.install(server, store, watch)
     geo.install(server, store)
     uploads.install(server, store, settings)
     incident.install(server, store)
     codes.install(server, settings.address)
-    api.install(server, store, cache.install(server, settings.cache_url))
+    taken = recorded.exports(store, settings, windows)
+    api.install(server, store, cache.install(server, settings.cache_url), taken)
     app.init_app(server)
     shell.install(app)
     # Dash finishes itself in the first request and lets a second one overtake it: do it now

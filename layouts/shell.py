@@ -131,6 +131,7 @@ def desk_page(
                     html.Nav(menu, **{"aria-label": "Trang"}),
                     finder.box(asked),
                     sample_mark(),
+                    own_account(),
                     theme_button(),
                     clock(),
                 ],
@@ -143,6 +144,7 @@ def desk_page(
                 html.Span(version_text(), id="footer-version"),
                 html.Span("Giờ Việt Nam (UTC+7)"),
                 dcc.Link("Quản trị", href="/admin") if state.who().role in ADMINISTER else None,
+                open_notice(),
             ]),
         ],
         className="desk",
@@ -158,6 +160,20 @@ def sample_mark() -> Piece:
         className="sample-mark",
         title="Số liệu tổng hợp để trình diễn, không phải số thật",
     )
+
+
+def open_notice() -> Piece | None:
+    """Says that nobody signs in here, and therefore nobody else may come."""
+    if state.desk().settings.auth != "open":
+        return None
+    return html.Span("Chế độ mở: không đăng nhập, chỉ dùng trên máy này", className="open-notice")
+
+
+def own_account() -> Piece | None:
+    """The way to one's own account, and with it out of here."""
+    if state.desk().settings.auth != "accounts":
+        return None
+    return html.A(state.who().name, href="/account", className="own-account", title="Tài khoản")
 
 
 def theme_button() -> Piece:

@@ -122,7 +122,9 @@ def door(sqlite_world: World, tmp_path: Path) -> Door:
     world.forward(seconds=30)
     for source in SOURCES:
         world.poll(source)
-    locked = Settings(auth="accounts", data=tmp_path, database_url=world.store.url)
+    locked = Settings(
+        auth="accounts", hosts="ioc.example", data=tmp_path, database_url=world.store.url
+    )
     found = Door(world, None)
     found.app = program.create_app(locked, world.store, lambda: found.who)
     return found
@@ -171,13 +173,19 @@ def test_a_route_and_a_callback_without_a_row_are_the_admins_alone(door, monkeyp
         assert (door.call(body, who).status_code != 403) == (role == "admin")
 
 
+POSTED = frozenset(
+    f"{guard.CALLBACK} /upload/<source> /logout /screen/code /account/totp /account/totp/confirm"
+    " /account/sessions/end /account/keys /account/keys/<int:number>/revoke".split()
+)
+
+
 def addresses() -> Iterator[tuple[str, str, str]]:
     """Every rule with a method and an address that fits it."""
     for rule in access.matrix()["routes"]:
         address = re.sub(r"<any\(.*?>", "json", rule)
         address = address.replace("<question>", "targets").replace("<layer>", "areas")
-        address = re.sub(r"<[^>]*>", "x", address)
-        post = rule in (guard.CALLBACK, "/upload/<source>")
+        address = re.sub(r"<[^>]*>", "x", address.replace("<int:number>", "1"))
+        post = rule in POSTED
         yield rule, "POST" if post else "GET", address
 
 

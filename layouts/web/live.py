@@ -24,11 +24,14 @@ from layouts.web.problems import Problem
 log = logging.getLogger(__name__)
 LOOK = 0.25
 BEAT = 10.0
+RECHECK = 3.0
+"""Seconds after which a stream asks again whether its reader may still listen."""
 FIRST_READ = 5.0
 STREAMS = 100
 """Streams of one process: each holds a thread, and pages need threads too."""
 
 State = dict[str, Any]
+Still = Callable[[], bool]
 
 
 class Watch:
@@ -104,9 +107,16 @@ def _told(store: Any) -> Callable[[State], State]:
 
 
 def install(
-    server: Flask, store: Any, assets: Path, prepare: Callable[[], None] = lambda: None
+    server: Flask,
+    store: Any,
+    assets: Path,
+    prepare: Callable[[], None] = lambda: None,
+    listens: Callable[[], Still | None] = lambda: None,
 ) -> Watch:
-    """Serve ``/events`` from this store; ``prepare`` runs before the streams are told of news."""
+    """Serve ``/events`` from this store; ``prepare`` runs before the streams are told of news.
+
+    ``listens`` is asked when a stream opens: how to ask later whether its reader still may.
+    """
 
     def read() -> State:
         version = store.version()  # before the topics: a commit in between is seen at the next look
@@ -125,7 +135,8 @@ def install(
             return Response(orjson.dumps(hello | _told(store)(state)), mimetype="application/json")
         if watch.streams >= STREAMS:
             raise Problem(503, "Đã đủ số màn hình trực tiếp của tiến trình này.")
-        response = Response(stream(watch, hello, _told(store)), mimetype="text/event-stream")
+        told = stream(watch, hello, _told(store), still=listens())
+        response = Response(told, mimetype="text/event-stream")
         response.headers["X-Accel-Buffering"] = "no"
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -138,8 +149,10 @@ def stream(
     hello: State,
     told: Callable[[State], State] = lambda state: state,
     beat: float = BEAT,
+    *,
+    still: Still | None = None,
 ) -> Iterator[bytes]:
-    """Events until the screen goes away; silent while the store cannot be read.
+    """Events until the screen goes away or ``still`` says no; silent without a readable store.
 
     Silence is the honest signal: after two beats a screen says that it has lost touch.
     """
@@ -148,15 +161,25 @@ def stream(
         version: int | None = None
         state = watch.wait(None, FIRST_READ)
         yield _event("hello", hello)
+        pause = beat if still is None else min(beat, RECHECK)
+        quiet = beat
         while True:
+            if still is not None and not still():
+                yield _event("refused", {})
+                return
             if state is not None:
-                version = state["version"]
+                version, quiet = state["version"], 0.0
                 yield _event("version", told(state))
+            elif quiet < beat:
+                pass  # nothing to say yet
             elif watch.readable and watch.state is not None:
+                quiet = 0.0
                 yield _event("beat", {"at": right_now().isoformat(timespec="seconds")})
             else:
+                quiet = 0.0
                 yield b":\n\n"  # notices a screen that has gone
-            state = watch.wait(version, beat)
+            state = watch.wait(version, pause)
+            quiet += pause
     finally:
         watch.count(-1)
 
