@@ -45,7 +45,7 @@ def agency():
 def door(tmp_path, sqlite_store, agency):
     found = doors(tmp_path, sqlite_store, oidc_issuer=agency[0], **CLIENT)
     found.person("lan")
-    accounts.bind_subject(sqlite_store, ADMIN, "lan", issuer=agency[0], subject="canbo-7")
+    accounts.tie(sqlite_store, ADMIN, "lan", agency[0], "canbo-7")
     return found
 
 
@@ -133,7 +133,7 @@ def test_while_the_agency_cannot_be_reached_local_accounts_come_in(tmp_path, sql
 
 def test_an_administrator_from_the_agency_still_owes_the_second_factor(door, agency):
     door.person("quan-tri", role="admin")
-    accounts.bind_subject(door.store, ADMIN, "quan-tri", issuer=agency[0], subject="truong")
+    accounts.tie(door.store, ADMIN, "quan-tri", agency[0], "truong")
     browser = door.browser()
     browser.get(there_and_back(browser, "truong"))
     assert browser.get("/").location == "/account"
