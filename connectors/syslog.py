@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -85,13 +86,14 @@ class _opened:
 
 
 def _finish(peer: socket.socket) -> None:
-    """Say that this is all and wait until the other side has closed: it has read everything."""
-    if isinstance(peer, ssl.SSLSocket):
-        peer.unwrap()
-        return
-    peer.shutdown(socket.SHUT_WR)
-    try:
+    """Say that this is all and wait until the other side has closed: it has read everything.
+
+    Not every server says goodbye, and some keep connections open.
+    """
+    with suppress(TimeoutError, ssl.SSLError):
+        if isinstance(peer, ssl.SSLSocket):
+            peer.unwrap()
+            return
+        peer.shutdown(socket.SHUT_WR)
         while peer.recv(4096):
             pass
-    except TimeoutError:  # a server that keeps connections open
-        return

@@ -24,9 +24,9 @@ def first_link(store: KpiStore, by: Principal, *, now: datetime | None = None) -
 
     Asked again before it was used, it is another link and the one before is void.
     """
-    if has_admin(store):
-        return None
     at = now or right_now()
+    if has_admin(store, now=at):
+        return None
     with store.write() as connection:
         if not _there(connection, FIRST):
             insert(connection, name=FIRST, display="Quản trị đầu tiên", role="admin", at=at)
@@ -34,6 +34,7 @@ def first_link(store: KpiStore, by: Principal, *, now: datetime | None = None) -
         elif account_in(connection, FIRST).role != "admin":
             raise NotDone(f"Tài khoản {FIRST!r} không phải quản trị: dùng ioc user break-glass.")
         _open(connection, FIRST, at)
+        sessions.end(connection, FIRST, at)
         token = links.issue(connection, FIRST, "setup", at, lives=FIRST_LIVES)
         audit.append(connection, "account", by, FIRST, now=at, act="first")
     return token

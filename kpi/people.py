@@ -10,9 +10,19 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from ioc.clock import right_now
+from ioc.period import LOCAL
 from ioc.principal import Principal, Role
 from kpi import audit, factors, keys, links, sessions
-from kpi.rights import ROLES, Account, NotDone, account_in, only_admins, put
+from kpi.rights import (
+    ROLES,
+    Account,
+    NotDone,
+    account_in,
+    only_admins,
+    principal_of,
+    put,
+    read,
+)
 from kpi.schema import instant_of, micros
 from kpi.store import KpiStore
 
@@ -100,7 +110,7 @@ def disable(
     at = now or right_now()
     with store.write() as connection:
         account_in(connection, name)
-        _keep_an_admin(connection, name)
+        _keep_an_admin(connection, name, at)
         _set(connection, name, at, state="disabled")
         ended, revoked = _shut(connection, name, at)
         audit.append(
@@ -155,7 +165,7 @@ def set_role(
     with store.write() as connection:
         before = account_in(connection, name).role
         if role != "admin":
-            _keep_an_admin(connection, name)
+            _keep_an_admin(connection, name, at)
         _set(connection, name, at, role=role)
         sessions.end(connection, name, at)
         audit.append(
@@ -222,16 +232,23 @@ def idle(store: KpiStore, days: int, *, now: datetime | None = None) -> list[Acc
     return sorted(found, key=lambda one: (one.seen_at or one.created_at, one.name))
 
 
-def has_admin(store: KpiStore) -> bool:
-    """Whether some admin can sign in."""
+def has_admin(store: KpiStore, *, now: datetime | None = None) -> bool:
+    """Whether some admin can sign in, with rights that hold today."""
     with store.read() as connection:
-        return bool(connection.scalar(sa.text(f"SELECT 1 FROM account WHERE {_CAN_ENTER} LIMIT 1")))
+        return bool(_admins(connection, now or right_now()))
 
 
-def _keep_an_admin(connection: Connection, name: str) -> None:
-    others = sa.text(f"SELECT 1 FROM account WHERE {_CAN_ENTER} AND name <> :n LIMIT 1")
-    this = sa.text(f"SELECT 1 FROM account WHERE {_CAN_ENTER} AND name = :n")
-    if connection.scalar(this, {"n": name}) and not connection.scalar(others, {"n": name}):
+def _admins(connection: Connection, at: datetime) -> list[str]:
+    day = at.astimezone(LOCAL).date()
+    return [
+        row.name
+        for row in connection.execute(sa.text(f"SELECT name, role FROM account WHERE {_CAN_ENTER}"))
+        if principal_of(row, read(connection, row.name), day).role == "admin"
+    ]
+
+
+def _keep_an_admin(connection: Connection, name: str, at: datetime) -> None:
+    if _admins(connection, at) == [name]:
         raise NotDone("Đây là quản trị cuối cùng còn đăng nhập được; hãy lập quản trị khác trước.")
 
 

@@ -17,6 +17,7 @@ from ioc.errors import Forbidden, IocError
 from ioc.period import date_of, day_number
 from ioc.principal import Principal, Role
 from kpi import audit
+from kpi.elements import CLASSES
 from kpi.schema import instant_of, micros
 from kpi.store import KpiStore
 
@@ -179,6 +180,8 @@ def put(
         return []
     if not kinds:
         raise NotDone("Hãy chọn ít nhất một nhóm chỉ số, hoặc tất cả.")
+    if strange := {kind for kind in kinds if kind is not None} - set(CLASSES):
+        raise NotDone(f"Không có nhóm chỉ số {', '.join(strange)}; có: {', '.join(CLASSES)}.")
     _refuse_other_classes(connection, name, set(kinds), valid_from, valid_to)
     row = {
         "account": name,

@@ -464,6 +464,7 @@ def test_the_head_of_an_abolished_district_keeps_its_history_but_not_the_present
         ({"role": "screen"}, "vai trò"),
         ({"org_units": ["khong-co"]}, "đơn vị"),
         ({"classes": []}, "nhóm chỉ số"),
+        ({"classes": ["mật"]}, "nhóm chỉ số mật"),
         ({"valid_from": date(2026, 2, 2), "valid_to": date(2026, 2, 1)}, "hết hiệu lực"),
     ],
 )
@@ -512,7 +513,11 @@ def test_the_last_admin_who_can_come_in_is_neither_disabled_nor_made_less(store,
             act()
     person("ba", role="admin")
     accounts.disable(store, ADMIN, "mot", now=now)
-    assert accounts.has_admin(store)
+    assert accounts.has_admin(store, now=now)
+    person("bon", role="admin", valid_to=now.date())  # until tonight an admin
+    accounts.set_role(store, ADMIN, "ba", "head", now=now)
+    assert accounts.has_admin(store, now=now)
+    assert not accounts.has_admin(store, now=now + DAY)
 
 
 def test_accounts_that_nobody_uses_are_listed_the_longest_idle_first(store, person, now):

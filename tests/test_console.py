@@ -3,8 +3,10 @@
 import json
 import re
 import socket
+import ssl
 import stat
 import threading
+from contextlib import closing, suppress
 from datetime import timedelta
 
 import pytest
@@ -16,6 +18,7 @@ from ioc.errors import IocError
 from ioc.principal import Principal
 from ioc.settings import Settings
 from kpi import accounts, audit, auditfile, breakglass, console, devices, doctor, passwords
+from tests.certificates import Authority
 
 ADMIN = Principal("quantri", "admin")
 PASSWORD = "mưa rào tháng bảy ở Lệ Thủy"
@@ -251,23 +254,25 @@ def test_an_incident_is_a_window_of_days_in_a_new_file_and_stands_in_the_audit(
 @pytest.fixture
 def listener():
     """A log server on a loopback port, which keeps what it hears."""
-    server = socket.create_server(("127.0.0.1", 0))
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        yield listening(server)
+
+
+def listening(server):
+    """The port of a server, and what is said to it."""
     heard = bytearray()
 
     def listen():
-        while True:
-            try:
-                peer, _ = server.accept()
-            except OSError:
-                return
-            with peer:
-                while more := peer.recv(65536):
-                    heard.extend(more)
+        with suppress(OSError):  # until it is closed
+            while True:
+                with suppress(ssl.SSLError):
+                    peer, _ = server.accept()
+                    with peer:
+                        while more := peer.recv(65536):
+                            heard.extend(more)
 
-    thread = threading.Thread(target=listen, daemon=True)
-    thread.start()
-    yield server.getsockname()[1], heard
-    server.close()
+    threading.Thread(target=listen, daemon=True).start()
+    return server.getsockname()[1], heard
 
 
 def messages(heard):
@@ -305,6 +310,20 @@ def test_what_a_log_server_did_not_take_is_sent_again(store, typed, listener, no
         with pytest.raises(IocError):
             typed(f"audit export --syslog {address}")
     assert "1 mục" in typed(f"audit export --syslog tcp://127.0.0.1:{listener[0]}")
+
+
+def test_a_log_server_behind_tls_must_prove_who_it_is(store, typed, now, tmp_path, monkeypatch):
+    audit.write(store, "sign_in", "lan", now=now)
+    authority = Authority(tmp_path)
+    plain = socket.create_server(("127.0.0.1", 0))
+    with closing(authority.context().wrap_socket(plain, server_side=True)) as server:
+        port, heard = listening(server)
+        with pytest.raises(IocError, match="không gửi được"):
+            typed(f"audit export --syslog tls://127.0.0.1:{port}")
+        assert not heard
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        assert "1 mục" in typed(f"audit export --syslog tls://127.0.0.1:{port}")
+        assert len(messages(heard)) == 1
 
 
 def test_one_datagram_carries_one_entry(store, now):
