@@ -53,24 +53,40 @@ MAPS = ("/map", "/sector/", "/wall")
 ENTRY = '<div id="react-entry-point"><p class="_dash-loading">Đang tải…</p></div>'
 
 
-def create_app(settings: Settings, store: Any = None) -> Dash:
-    """The web: a guarded Flask server with the pages, the stream and the data addresses on it."""
+def create_app(
+    settings: Settings, store: Any = None, identify: Callable[[], Any] | None = None
+) -> Dash:
+    """The web: a guarded Flask server with the pages, the stream and the data addresses on it.
+
+    ``identify`` says whose request it is, a ``Principal`` or None; by default who sits here.
+    """
     from dash import Dash
     from flask import Flask, g, request
 
+    from ioc.principal import Principal
     from layouts import shell, state
     from layouts.wall import scenes
     from layouts.web import (
+        account,
         api,
         cache,
         codes,
         compress,
+        csrf,
         geo,
         guard,
         health,
+        hosts,
+        incident,
+        limits,
         live,
+        login,
+        oidc,
+        pairing,
         problems,
+        recorded,
         screens,
+        sessions,
         uploads,
     )
 
@@ -93,7 +109,7 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
         "layouts",
         server=False,
         assets_folder=str(ROOT / "assets"),
-        assets_ignore=r"theme\.js",
+        assets_ignore=r"(theme|pairing)\.js",
         use_pages=True,
         pages_folder="",
         title=shell.PRODUCT,
@@ -103,25 +119,41 @@ def create_app(settings: Settings, store: Any = None) -> Dash:
         include_pages_meta=False,
         enable_mcp=False,
         add_log_handler=False,
+        csrf_token_name=csrf.COOKIE,
+        csrf_header_name=csrf.HEADER,
         use_async=False,  # a library of the tests would switch it on by being installed
     )
     problems.install(server)
-    guard.install(app, server, settings)  # before Dash: nothing runs ahead of the guard
+    hosts.install(server, settings)
+    identify = identify or sessions.identity(store, settings)
+    guard.install(app, server, settings, identify)  # before Dash: nothing runs ahead of the guard
+    csrf.install(server)
+    sessions.install(server, settings)
+    windows = limits.install(server, settings)
+    recorded.install(server, store, settings, windows)
+    login.install(server, store, settings, windows)
+    account.install(server, store, settings)
+    oidc.install(server, store, settings, windows)
+    pairing.install(server, store, settings, windows)
     draw_ahead = screens.install(server, store)
     compress.install(server)
     wall = scenes.of(settings, store.catalogue)
     state.place(server, store=store, settings=settings, orgunits=store.orgunits, wall=wall)
-    watch = live.install(server, store, ROOT / "assets", draw_ahead)
+    watch = live.install(
+        server, store, ROOT / "assets", draw_ahead, sessions.lasting(store, settings)
+    )
     health.install(server, store, watch)
     geo.install(server, store)
     uploads.install(server, store, settings)
+    incident.install(server, store)
     codes.install(server, settings.address)
-    api.install(server, store, cache.install(server, settings.cache_url))
+    taken = recorded.exports(store, settings, windows)
+    api.install(server, store, cache.install(server, settings.cache_url), taken)
     app.init_app(server)
     shell.install(app)
     # Dash finishes itself in the first request and lets a second one overtake it: do it now
     with server.test_request_context("/_favicon.ico", base_url="http://127.0.0.1"):
-        g.principal = guard.identify(settings)
+        g.principal = Principal.local_admin()  # Dash looks at its layout once
         server.preprocess_request()
     return app
 
@@ -180,7 +212,16 @@ def _given(name: str) -> str:
 
 
 def check(settings: Settings, _arguments: argparse.Namespace) -> int:
-    """Look at the configuration only; print every fault."""
+    """Look at the configuration only; print every fault, keep what is new of a valid one."""
+    _validate(settings)
+    if settings.sqlite_path is None or settings.sqlite_path.exists():
+        _keep_configuration(settings)
+    print("Cấu hình hợp lệ.")
+    return 0
+
+
+def _validate(settings: Settings) -> None:
+    """Load all of the configuration. Raises ConfigError with every fault."""
     from ioc.orgunits import OrgUnits
     from kpi.catalogue import load_catalogue
     from layouts.wall import scenes
@@ -198,7 +239,80 @@ def check(settings: Settings, _arguments: argparse.Namespace) -> int:
             faults += error.faults
     if faults:
         raise ConfigError(faults)
-    print("Cấu hình hợp lệ.")
+
+
+def _keep_configuration(settings: Settings) -> None:
+    """Keep what changed where there is a store of today's schema; elsewhere the next start does."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from kpi import configversions
+
+    try:
+        store = open_store(settings, migrate=False)
+        configversions.record(store, settings.config, by="dòng lệnh")
+        store.close()
+    except (SQLAlchemyError, IocError):
+        return
+
+
+def user(settings: Settings, asked: argparse.Namespace) -> int:
+    """Accounts and rights, for whoever sits at this machine."""
+    from kpi import console
+
+    return console.user(open_store(settings, migrate=True), settings, asked.words)
+
+
+def device(settings: Settings, asked: argparse.Namespace) -> int:
+    """Wall screens: list, pair, revoke."""
+    from kpi import console
+
+    return console.device(open_store(settings, migrate=True), asked.words)
+
+
+def audit(settings: Settings, asked: argparse.Namespace) -> int:
+    """Verify the audit, or export it to a file or a log server."""
+    from connectors import syslog
+    from kpi import console
+
+    store = open_store(settings, migrate=False)
+    return console.audited(store, settings, asked.words, syslog.send)
+
+
+def _tell_first_link(settings: Settings, store: Any) -> None:
+    """Say how the first administrator comes in, where accounts are on and none can yet."""
+    if settings.auth == "accounts":
+        from kpi import console
+
+        console.tell_first_link(store, settings, terminal=sys.stdout.isatty())
+
+
+def config(settings: Settings, asked: argparse.Namespace) -> int:
+    """List the versions of the configuration, show one, or put one back."""
+    from dataclasses import replace
+
+    from ioc.principal import Principal
+    from kpi import configversions
+
+    store = open_store(settings, migrate=False)
+    if asked.action == "list":
+        for one in configversions.versions(store):
+            at = f"{one.at:%Y-%m-%dT%H:%M:%SZ}" if one.at else ""
+            words = (at, f"{one.hash[:12] or '-':<12}", one.file, one.by, one.note)
+            print(f"{one.number:>5}  {'  '.join(words)}")
+        return 0
+    if asked.number is None:
+        raise IocError(f"ioc config {asked.action} phải có số phiên bản")
+    if asked.action == "show":
+        print(configversions.version(store, asked.number).body, end="")
+        return 0
+    older = configversions.roll_back(
+        store,
+        settings.config,
+        asked.number,
+        by=Principal("dòng lệnh", "admin"),
+        validate=lambda folder: _validate(replace(settings, config=folder)),
+    )
+    print(f"Đã ghi lại {older.file} theo phiên bản số {older.number}; khởi động lại để áp dụng.")
     return 0
 
 
@@ -238,7 +352,7 @@ def web(settings: Settings, _arguments: argparse.Namespace) -> int:
             except IocError as error:
                 raise AppImportError(error) from error  # said in one sentence, without a trace
 
-    from kpi import store  # noqa: F401  what all workers need is loaded once, before they part
+    import kpi.store  # noqa: F401  what all workers need is loaded once, before they part
     from layouts import PAGES
 
     for page in PAGES:
@@ -246,7 +360,9 @@ def web(settings: Settings, _arguments: argparse.Namespace) -> int:
     os.environ.setdefault(INSTANCE, secrets.token_hex(8))
     wait_until_prepared()
     if PARENT not in os.environ:
-        open_store(settings, migrate=True).close()
+        store = open_store(settings, migrate=True)
+        _tell_first_link(settings, store)
+        store.close()
     Web("%(prog)s").run()
     return 0
 
@@ -254,10 +370,12 @@ def web(settings: Settings, _arguments: argparse.Namespace) -> int:
 def poll(settings: Settings, arguments: argparse.Namespace) -> int:
     """Poll all sources on schedule, or one of them once."""
     from connectors import poller, schedule
-    from kpi import health
+    from kpi import configversions, health
 
     sources = load_sources(settings)
     store = open_store(settings, migrate=PARENT not in os.environ)
+    if not arguments.dry_run:
+        configversions.record(store, settings.config)
     if arguments.source is None and arguments.confirm:
         raise IocError("--confirm phải có tên một nguồn")
     if arguments.source is None:
@@ -458,6 +576,7 @@ def run(settings: Settings, _arguments: argparse.Namespace) -> int:
         health.publish_sources(store, sources)  # so that the first page already says: sample data
         if not real:
             sample_assessments(store, right_now())
+        _tell_first_link(settings, store)
         store.close()
 
     print("Đang chuẩn bị kho số liệu…", flush=True)
@@ -477,6 +596,10 @@ COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] =
     "poll": (poll, "chỉ thu thập số liệu"),
     "sandbox": (sandbox, "chỉ chạy tỉnh mẫu"),
     "check": (check, "kiểm tra cấu hình"),
+    "user": (user, "tài khoản: list, add, link, right, role, disable, break-glass, …"),
+    "device": (device, "màn hình treo tường: list, pair, revoke"),
+    "audit": (audit, "nhật ký kiểm toán: verify, export"),
+    "config": (config, "các phiên bản của cấu hình: xem, quay lại"),
     "rebuild": (rebuild, "dựng lại mọi số liệu từ các bản ghi đã lưu"),
     "export": (export, "xuất CSV ra màn hình"),
     "backup": (backup, "sao lưu kho số liệu vào một tệp, cả khi đang chạy"),
@@ -486,8 +609,15 @@ COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] =
 }
 
 
+WORDS = ("user", "device", "audit")
+"""Commands that read their own arguments, in the process that knows accounts."""
+
+
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command and its arguments."""
+    given = sys.argv[1:] if given is None else given
+    if given and given[0] in WORDS:
+        return argparse.Namespace(command=given[0], words=given[1:])
     parser = argparse.ArgumentParser("ioc", description="Trung tâm điều hành thông minh")
     commands = parser.add_subparsers(dest="command", required=True, metavar="LỆNH")
     parsers = {name: commands.add_parser(name, help=what) for name, (_, what) in COMMANDS.items()}
@@ -497,6 +627,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parsers["poll"].add_argument(
         "--confirm", action="store_true", help="nhận phản hồi đang bị giữ, sau khi đã xem lại"
     )
+    parsers["config"].add_argument("action", choices=("list", "show", "rollback"))
+    parsers["config"].add_argument("number", nargs="?", type=int, help="số phiên bản")
     parsers["sandbox"].add_argument("action", nargs="?", choices=("stop", "start"))
     parsers["sandbox"].add_argument("system", nargs="?", help="mã nguồn của hệ thống mẫu")
     parsers["doctor"].add_argument(

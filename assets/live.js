@@ -3,6 +3,9 @@
  * This file is two programs. In a shared worker it holds the stream; in a page it puts what the
  * stream says into the store "live", and says so when the server is gone. A browser without
  * shared workers runs both halves in the page.
+ *
+ * Where the server says 401 the page is emptied and loaded anew, once: what comes then is the form
+ * of signing in, or for a wall the card of pairing. Neither has this file, so nothing goes round.
  */
 (function () {
   'use strict';
@@ -13,7 +16,7 @@
   var PATIENCE = 60000;  // an answer that takes longer is no longer waited for
 
   function hold(tell) {
-    var stream = null, heard = 0, hello = null, last = null, tries = 0, timer = null;
+    var stream = null, heard = 0, hello = null, last = null, tries = 0, timer = null, out = false;
     var contact = Date.now();
 
     function news(kind, text) {
@@ -39,10 +42,20 @@
       ['hello', 'version', 'beat'].forEach(function (kind) {
         stream.addEventListener(kind, function (event) { news(kind, event.data); });
       });
-      stream.onerror = function () { if (tries > 1) ask(); later(); };
+      stream.addEventListener('refused', refused);
+      // a stream that was refused is closed; one that broke is being opened again
+      stream.onerror = function () { if (tries > 1 || this.readyState === 2) ask(); later(); };
+    }
+    function refused() {   // until somebody has signed in and opened a page
+      if (stream) stream.close();
+      stream = null;
+      out = true;
+      clearTimeout(timer);
+      tell({kind: 'refused', at: contact});
     }
     function ask() {       // the fallback while no stream can be had: one answer, no stream
       fetch('/events', {headers: {Accept: 'application/json'}}).then(function (reply) {
+        if (reply.status === 401) refused();
         return reply.ok ? reply.text() : Promise.reject();
       }).then(function (text) {
         contact = Date.now();
@@ -57,6 +70,7 @@
     open();
     // a page that opens later missed the greeting: without it, it would never know its build
     return {again: function () {
+              if (out) { out = false; open(); }
               if (hello && stream) tell({kind: 'hello', data: hello, at: contact});
               if (last && stream) tell({kind: 'version', data: last, at: contact});
             },
@@ -81,7 +95,7 @@
   }
 
   var state = null, sent = 0, waiting = null, build = null;
-  var contact = Date.now(), lost = false, troubled = 0, returns = 0;
+  var contact = Date.now(), lost = false, troubled = 0, returns = 0, gone = false;
 
   function clock(instant) {
     return new Date(instant).toLocaleTimeString('vi-VN', {
@@ -97,6 +111,7 @@
   var open = [], send = window.fetch;
   window.fetch = function (resource, options) {
     var reply = send.apply(this, arguments);
+    reply.then(function (said) { if (said.status === 401) leave(); }, function () {});
     if (options && typeof options.body === 'string' && options.body.indexOf('"live.data"') > 0) {
       var begun = {at: Date.now()};
       var end = function () { open = open.filter(function (one) { return one !== begun; }); };
@@ -110,7 +125,7 @@
   }
   function put() {
     clearTimeout(waiting);
-    if (!state || lost) return;
+    if (!state || lost || gone) return;
     if (!ready() || busy()) { waiting = setTimeout(put, 100); return; }
     var rest = sent + SETTLE - Date.now();
     if (rest > 0) { waiting = setTimeout(put, rest); return; }
@@ -137,8 +152,19 @@
     document.body.classList.remove('lost');
     put();
   }
+  function leave() {     // whoever this page was for is not there any more: nothing of it stays
+    if (gone) return;
+    gone = true;
+    document.body.replaceChildren();
+    document.title = '';
+    (function renew() {  // only where the server answers: a browser's own error page never leaves
+      send('/healthz', {cache: 'no-store'}).then(function () { location.reload(); },
+                                                 function () { setTimeout(renew, 5000); });
+    })();
+  }
   function told(data) { return (data.topics || {}).wall; }
   function hear(message) {
+    if (message.kind === 'refused') { leave(); return; }
     if (message.kind === 'lost') {
       troubled = troubled || Date.now();
       return;

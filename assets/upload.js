@@ -33,6 +33,7 @@
         'Content-Type': 'application/octet-stream',
         'X-File-Name': encodeURIComponent(file.name),
         'Accept': 'application/json',
+        'X-CSRFToken': (document.cookie.match(/(?:^|; )ioc-csrf=([^;]*)/) || [])[1] || '',
       },
     }).then(function (answer) {
       return answer.json().then(function (told) {

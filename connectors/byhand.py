@@ -23,6 +23,8 @@ FOLDER = "thư mục của nguồn"
 
 def told(given: Claimed) -> str:
     """What the note of its run says first."""
+    if given.kind == "replay":
+        return f"đọc lại các dòng bị loại theo yêu cầu của {given.who}"
     return f"nhập tay: {given.who}, tệp {given.file}, SHA-256 {given.hash[:12]}"
 
 

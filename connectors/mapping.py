@@ -29,6 +29,7 @@ from connectors.values import (
     shown,
     zone_of,
 )
+from ioc.clock import right_now
 from ioc.errors import Broken
 from ioc.model import Batch, Reading, Record, Rejection
 from ioc.source import Source
@@ -69,6 +70,7 @@ class Mapper:
         self._known.update(source.options.get("ignore", ()))
         self._shape: Any = None
         self._counters = cumulative.elements(source)
+        self._latest = right_now() + FUTURE
         self.unknown: set[str] = set()
 
     def map_rows(self, batch: Batch, now: datetime) -> Iterator[Item]:
@@ -89,6 +91,30 @@ class Mapper:
         if self._counters:
             items = cumulative.by_month(items, self._counters, self._hasher)
         yield from items
+
+    def again(self, fields: Mapping[str, str], position: str) -> list[Item]:
+        """What a refused row says by today's mapping, from its fields as text.
+
+        Nothing where it says too little. Counters are not read again: one row says no difference.
+        """
+        if self._counters or (self._record and not fields.get("key")):
+            return []
+        try:
+            values = {}
+            for name, field in self._fields.items():
+                values[name] = _text_of(field, fields.get(name))
+            self._refuse_times(values)
+            if self._record:
+                said = {"key": fields["key"], "kind": self._record}
+                return [Record(position=position, **said, **values)]
+            figures = {name: _text_of(f, fields.get(name)) for name, f in self._readings.items()}
+        except Bad as error:
+            return [Rejection(position, str(error), dict(fields), "")]
+        return [
+            Reading(element=element, value=value, position=position, **values)
+            for element, value in figures.items()
+            if value is not None
+        ]
 
     def absent(self, rows: Sequence[Any]) -> list[str]:
         """Declared fields that no row has: mistyped, or gone from the source."""
@@ -224,6 +250,21 @@ class _Field:
         if value is None and self.required:
             raise Bad(f"thiếu {self.path}")
         return value
+
+
+def _text_of(field: _Field, text: str | None) -> Any:
+    """What a field's kept text means by its reader.
+
+    Raises:
+        Bad: it cannot be read, or is missing where a row needs it.
+    """
+    try:
+        value = field.to_value(text)
+    except Bad as error:
+        raise Bad(f"{field.path}: {error}") from None
+    if value is None and field.required:
+        raise Bad(f"thiếu {field.path}")
+    return value
 
 
 def compile(source: Source, key: bytes) -> Mapper:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from connectors import ahead, byhand, credentials, mapping, rehearsal
+from connectors import again, ahead, byhand, credentials, mapping, rehearsal
 from connectors.io import IO
 from connectors.kinds import KINDS
 from connectors.privacy import secret_key
@@ -164,6 +164,9 @@ def _read_all(
     clock: Callable[[], datetime],
 ) -> None:
     mapper = mapping.compile(source, secret_key(settings))
+    if run.given is not None and run.given.kind == "replay":
+        _replay(store, source, mapper, run, clock)
+        return
     since = health.watermark(store, source.id)
     if run.given is not None:
         batches = byhand.batches(source, settings, run.given, run.io)
@@ -206,6 +209,28 @@ def _read_all(
     run.completed = True
     some = "ok" if run.counts.read or any(items for _, items in run.batches) else "empty"
     run.outcome = "partial" if refused else some
+
+
+def _replay(
+    store: KpiStore,
+    source: Source,
+    mapper: mapping.Mapper,
+    run: _Run,
+    clock: Callable[[], datetime],
+) -> None:
+    """Take what was refused and may be taken now; rows stay those of the runs that read them."""
+    for number, items, reasons in again.take(store, source, mapper, clock()):
+        if run.stop.is_set():
+            raise Stopped("dừng theo yêu cầu")
+        run.reasons += reasons
+        run.counts.read += reasons.total()
+        run.counts.rejected += reasons.total()
+        if items:
+            accept = partial(again.accept, store, source, number, items, clock)
+            run.counts.add(_written(accept, run))
+    run.completed, run.outcome = True, "ok" if run.counts.read else "empty"
+    if not run.counts.read:
+        run.io.note("không có dòng bị loại nào để đọc lại")
 
 
 def _accept(

@@ -134,6 +134,7 @@ class Term:
             return
         self._taking = True
         try:
+            self._heed(scheduler)
             sources = [plan.source for plan in self._plans]
             for ended in poll_given(self._store, sources, self._settings, self._stopped):
                 self._polled(ended)
@@ -141,6 +142,30 @@ class Term:
             log.warning("chưa xem được yêu cầu của người dùng: kho dữ liệu đang bận")
         finally:
             self._taking = False
+
+    def _heed(self, scheduler: BackgroundScheduler) -> None:
+        """Pause, resume, or poll out of turn, as people asked."""
+        plans = {plan.source.id: plan for plan in self._plans}
+        for number, name in requests.due(self._store, plans, right_now(), requests.WORDS):
+            plan = plans[name]
+            if requests.heed(self._store, number, right_now(), busy=plan.busy) == "repoll":
+                scheduler.add_job(self._poll_asked, args=(plan, number))
+
+    def _poll_asked(self, plan: _Plan, number: int) -> None:
+        """Poll a source because somebody asked; beside its slots, never beside itself."""
+        with self._lock:
+            if self._stopped.is_set() or plan.busy:
+                busy = {"outcome": "skipped", "run": None, "note": "nguồn đang được đọc"}
+            else:
+                plan.busy, busy = True, None
+        if busy:
+            requests.end(self._store, number, busy | {"source": plan.source.id}, right_now())
+            return
+        try:
+            ended = self._poll(plan, None, "đọc ngay theo yêu cầu")
+            requests.end(self._store, number, ended, right_now())
+        finally:
+            plan.busy = False
 
     def _fire(self, plan: _Plan, scheduler: BackgroundScheduler) -> None:
         """Poll a source if its slot is new; a wake-up that comes early or twice does nothing."""
@@ -170,15 +195,17 @@ class Term:
         return f"bỏ qua {number} lượt: {plan.why}"
 
     def _rests(self, plan: _Plan, at: datetime) -> bool:
-        """Whether a source is left alone: it asked for peace, or refuses what we show it."""
+        """Whether a source is left alone: paused, asked for peace, or refuses what we show it."""
         if plan.rests_until is not None and at < plan.rests_until:
+            return True
+        if health.is_paused(self._store, plan.source.id):
             return True
         return bool(plan.refused) and (
             plan.refused == fingerprint(plan.source, self._settings)
             and health.is_refused(self._store, plan.source.id)
         )
 
-    def _poll(self, plan: _Plan, slot: datetime, left_out: str) -> None:
+    def _poll(self, plan: _Plan, slot: datetime | None, left_out: str) -> dict[str, Any]:
         slots = plan.slots
         shown = ""
         with suppress(ConfigError):  # the poll says it, with its run row
@@ -202,6 +229,7 @@ class Term:
         plan.rests_until = self._clock.now() + wait if wait else None
         plan.refused = shown if ended["outcome"] == "needs_credentials" else ""
         self._polled(ended)
+        return ended
 
 
 def _drop(scheduler: BackgroundScheduler) -> None:

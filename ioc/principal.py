@@ -1,7 +1,7 @@
 """Who asks: a role, a subtree of org units and classes of indicators, between two dates."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +15,9 @@ Role = Literal["screen", "viewer", "head", "analyst", "operator", "admin"]
 class Principal:
     """A reader with its rights; ``None`` in a set of rights means all.
 
-    ``org_units`` holds the tops of subtrees: an area stands for all authorities in it.
+    ``org_units`` holds the tops of subtrees: an area stands for all authorities in it, of every
+    epoch; an authority for itself alone, so that who led one that ended keeps its history and does
+    not get its successors' present.
     """
 
     name: str
@@ -33,11 +35,13 @@ class Principal:
     @property
     def scope(self) -> str:
         """Short and stable for equal rights: part of every cache key."""
-        if self.org_units is None and self.indicator_classes is None:
+        everything = (None, None, None, None)
+        held = (self.org_units, self.indicator_classes, self.valid_from, self.valid_to)
+        if held == everything:
             return "all"
         rights = [
-            "*" if held is None else "\x1f".join(sorted(held))
-            for held in (self.org_units, self.indicator_classes)
+            "*" if one is None else str(one) if isinstance(one, date) else "\x1f".join(sorted(one))
+            for one in held
         ]
         return hashlib.sha256("\x1e".join(rights).encode()).hexdigest()[:16]
 
@@ -47,9 +51,20 @@ class Principal:
             self.valid_to is None or day <= self.valid_to
         )
 
+    def on(self, day: date) -> "Principal":
+        """The same with the rights that hold on a local date: all of them, or none."""
+        if self.valid_on(day):
+            return self
+        return replace(self, org_units=frozenset(), indicator_classes=frozenset())
+
+    @property
+    def reads_nothing(self) -> bool:
+        """Whether no org unit or no class of indicators is left to read."""
+        return frozenset() in (self.org_units, self.indicator_classes)
+
     def may_read(self, org_unit: str, orgunits: "OrgUnits") -> bool:
         """Whether this org unit lies in the subtrees; an unknown one never does."""
-        if org_unit not in orgunits:
+        if org_unit not in orgunits or self.reads_nothing:
             return False
         if self.org_units is None or org_unit in self.org_units:
             return True
@@ -57,4 +72,6 @@ class Principal:
 
     def may_read_class(self, indicator_class: str) -> bool:
         """Whether indicators of this class may be read."""
+        if self.reads_nothing:
+            return False
         return self.indicator_classes is None or indicator_class in self.indicator_classes

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from ioc import clock
 from ioc.config import secret
@@ -38,6 +39,19 @@ class Settings:
         metadata=_about(
             "Address that phones reach (`https://…`), for the codes on the wall; empty: the"
             " wall's own"
+        ),
+    )
+    hosts: str = field(
+        default="",
+        metadata=_about(
+            "Further names under which it is reached, with commas; with `accounts`, beside that of"
+            " `IOC_ADDRESS`"
+        ),
+    )
+    proxy: int = field(
+        default=0,
+        metadata=_about(
+            "Proxies in front whose `X-Forwarded-For` and `-Proto` are believed; with `accounts`"
         ),
     )
     data: Path = field(
@@ -71,6 +85,14 @@ class Settings:
     secret_key_file: Path | None = field(
         default=None,
         metadata=_about("File with at least 32 bytes of secret for sessions; with `accounts`"),
+    )
+    oidc_issuer: str = field(
+        default="",
+        metadata=_about("Issuer of an OpenID Connect sign-in (`https://…`); empty: local only"),
+    )
+    oidc_client_id: str = field(default="", metadata=_about("Name of this product at that issuer"))
+    oidc_client_secret: str = field(
+        default="", repr=False, metadata=_about("Its secret there; a file or a credential")
     )
     tile_url: str = field(
         default="",
@@ -127,8 +149,19 @@ class Settings:
             if message:
                 faults.append(Fault(_PLACE, 0, f"IOC_HOST: {message}"))
             settings = replace(settings, host=address or settings.host)
+            faults += [
+                Fault(_PLACE, 0, f"IOC_{name.upper()} chỉ dùng với IOC_AUTH=accounts")
+                for name in ("hosts", "proxy", "oidc_issuer")
+                if getattr(settings, name)
+            ]
         elif settings.secret_key_file is None:
             faults.append(Fault(_PLACE, 0, "IOC_AUTH=accounts cần IOC_SECRET_KEY_FILE"))
+        oidc = [
+            getattr(settings, f"oidc_{part}") for part in ("issuer", "client_id", "client_secret")
+        ]
+        if any(oidc) and not all(oidc):
+            names = "IOC_OIDC_ISSUER, IOC_OIDC_CLIENT_ID và IOC_OIDC_CLIENT_SECRET"
+            faults.append(Fault(_PLACE, 0, f"{names} phải đặt cùng nhau"))
         if faults:
             raise ConfigError(faults)
         return settings
@@ -239,6 +272,20 @@ def _url_of(*schemes: str) -> Any:
     return read
 
 
+def _issuer(text: str) -> str:
+    parts = urlsplit(text.strip())
+    here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not parts.netloc or not (parts.scheme == "https" or (here and parts.scheme == "http")):
+        raise ValueError("phải bắt đầu bằng https://")
+    return text.strip()
+
+
+def _hops(text: str) -> int:
+    if _whole(text) > 5:
+        raise ValueError(f"{text!r} không phải số máy trung gian (0 đến 5)")
+    return int(text)
+
+
 def _tiles(text: str) -> str:
     address = _url_of("https", "http")(text)
     if not all(part in address for part in ("{z}", "{x}", "{y}")):
@@ -287,6 +334,8 @@ _READERS: dict[str, Any] = {
     "config": _config,
     "auth": _auth,
     "secret_key_file": _secret_file,
+    "proxy": _hops,
+    "oidc_issuer": _issuer,
     "tile_url": _tiles,
     "lease": _lease,
     "sandbox_scale": _scale,

@@ -16,8 +16,9 @@ from ioc.form import MOST_BYTES, SUFFIXES
 from ioc.period import day_number
 from ioc.personal import personal, shown_name
 from ioc.principal import Principal
-from kpi import requests
+from kpi import audit, requests
 from kpi.assessments import VERDICTS
+from kpi.decided import in_force
 from kpi.judging import local_date
 from kpi.schema import micros
 from kpi.store import KpiStore
@@ -112,6 +113,8 @@ def assess(
     found = store.catalogue.targets.get(target)
     if found is None or indicator not in found.indicators:
         raise Refused("Không có chỉ tiêu này.")
+    with store.read() as connection:
+        (found,) = in_force(connection, [found])
     if found.rule.operator != "qualitative":
         raise Refused("Chỉ tiêu này có số giao: kết quả do số liệu quyết định, không do đánh giá.")
     if store.orgunits[org_unit].level != "area":
@@ -121,9 +124,9 @@ def assess(
     if verdict not in VERDICTS:
         raise Refused(f"Hãy chọn kết luận: {', '.join(VERDICTS.values())}.")
     said = {
-        "words": _text("Nhận định", words, least=10, most=1_000),
-        "evidence": _text("Căn cứ", evidence, least=3, most=500),
-        "author": _text("Người đánh giá", author, least=3, most=120),
+        "words": worded("Nhận định", words, least=10, most=1_000),
+        "evidence": worded("Căn cứ", evidence, least=3, most=500),
+        "author": worded("Người đánh giá", author, least=3, most=120),
     }
     said_of = {"target": target, "indicator": indicator, "org_unit": org_unit, "who": who.name}
     judged = {"judged_on": day_number(judged_on), "verdict": verdict, "withdraws": None}
@@ -148,8 +151,8 @@ def withdraw(
     if who.role not in MAY:
         raise Forbidden("Tài khoản này không được rút đánh giá.")
     said = {
-        "words": _text("Lý do rút", words, least=10, most=1_000),
-        "author": _text("Người rút", author, least=3, most=120),
+        "words": worded("Lý do rút", words, least=10, most=1_000),
+        "author": worded("Người rút", author, least=3, most=120),
     }
     with store.read() as connection:
         row = connection.execute(
@@ -235,6 +238,7 @@ def _tell(store: KpiStore, who: Principal, wanted: dict[str, Any], at: datetime)
             said,
         )
         store.touch(connection, ["wall"])
+        audit.append(connection, "wall", who, now=at, **wanted)
     return int(number or 0)
 
 
@@ -252,13 +256,17 @@ def _sign(store: KpiStore, said: dict[str, Any], at: datetime) -> int:
             ),
             values,
         )
+        if number is None:
+            raise Refused("Đánh giá này đã được rút.")
         store.touch(connection, [said["target"]])
-    if number is None:
-        raise Refused("Đánh giá này đã được rút.")
+        kept = {name: said[name] for name in ("indicator", "org_unit", "verdict", "withdraws")}
+        audit.append(
+            connection, "assessment", said["who"], said["target"], now=at, number=number, **kept
+        )
     return number
 
 
-def _text(what: str, given: str, *, least: int, most: int) -> str:
+def worded(what: str, given: str, *, least: int, most: int) -> str:
     """Words that a person wrote, in one form; refused where they name a person by number."""
     text = unicodedata.normalize("NFC", given or "")
     text = "".join(letter if letter.isprintable() else " " for letter in text)

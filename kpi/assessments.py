@@ -15,7 +15,7 @@ from ioc.principal import Principal
 from kpi.answer import Answer, Snapshot
 from kpi.judging import local_date
 from kpi.schema import instant_of
-from kpi.scope import pick, units_of
+from kpi.scope import entitled, indicators_of, targets_of, units_of
 from kpi.store import KpiStore
 
 VERDICTS = {
@@ -53,9 +53,9 @@ def assessments(
 
     Source: table ``assessment``, written by kpi.acts.
     """
-    day = local_date(as_of or now or right_now())
-    wanted = {target.id for target in pick(store.catalogue.targets, targets, "mục tiêu")}
-    kinds = {one.id for one in pick(store.catalogue.indicators, indicators, "chỉ số")}
+    day, who = local_date(as_of or now or right_now()), entitled(who, now)
+    wanted = {target.id for target in targets_of(store, who, targets)}
+    kinds = {one.id for one in indicators_of(store, who, indicators)}
     units = {unit.uid: unit for unit in units_of(store, who, org_units, None, day)}
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:

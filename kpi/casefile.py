@@ -13,6 +13,7 @@ from ioc.principal import Principal
 from kpi.catalogue import Element
 from kpi.records import SAID, matches
 from kpi.schema import FAR, instant_of
+from kpi.scope import entitled, may_read_source
 from kpi.store import KpiStore
 from kpi.tally import EVENT, serves_sql, where_sql
 
@@ -66,12 +67,14 @@ def case_file(store: KpiStore, who: Principal, source: str, key: str) -> CaseFil
     """One record with its history; None where there is none that ``who`` may read.
 
     It may be read where any org unit of its newest version, at opening or at completion, is in
-    scope. Times are aware UTC instants, days local dates.
+    scope, and every class of indicators that its source serves. Times are aware UTC instants,
+    days local dates.
 
     Source: tables ``record``, ``record_version`` and ``poll_run``.
     """
     columns = ", ".join(("version", "known_at", "hash", "run", "changed_at", *SAID))
     where = "WHERE source = :source AND key = :key"
+    who = entitled(who, None)
     with store.read() as connection:
         found = connection.execute(
             sa.text(
@@ -81,7 +84,7 @@ def case_file(store: KpiStore, who: Principal, source: str, key: str) -> CaseFil
             ),
             {"source": source, "key": key},
         ).all()
-        if not found or not _may_read(store, who, found[0]):
+        if not found or not _may_read(store, who, source, found[0]):
             return None
         runs = _runs(connection, {row.run for row in found})
         versions = tuple(_version(row, runs) for row in found)
@@ -89,8 +92,8 @@ def case_file(store: KpiStore, who: Principal, source: str, key: str) -> CaseFil
     return CaseFile(source, key, versions, tuple(counted))
 
 
-def _may_read(store: KpiStore, who: Principal, row: sa.Row) -> bool:
-    return any(
+def _may_read(store: KpiStore, who: Principal, source: str, row: sa.Row) -> bool:
+    return may_read_source(store, who, source) and any(
         who.may_read(uid, store.orgunits) for uid in (row.org_unit, row.org_unit_done) if uid
     )
 

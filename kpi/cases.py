@@ -16,7 +16,7 @@ from kpi.answer import Answer, Snapshot
 from kpi.catalogue import Element
 from kpi.judging import local_date
 from kpi.schema import FAR, instant_of, micros
-from kpi.scope import UnknownFilter, units_of
+from kpi.scope import UnknownFilter, entitled, may_read_source, units_of
 from kpi.store import KpiStore
 from kpi.tally import EVENT, serves_sql, text, where_sql
 
@@ -86,7 +86,8 @@ def records(
 
     Returns:
         A row for every record that is readable: its org unit at opening (``org_unit``) or at
-        completion (``org_unit_done``, empty while it is open) lies in ``who``'s scope. With
+        completion (``org_unit_done``, empty while it is open) lies in ``who``'s scope, and with
+        it every class of indicators that its source serves. With
         ``org_units`` those counted in the subtree of one of them: a closed record at its org
         unit of completion, an open one at that of its opening. ``open_only`` leaves out what has
         a result or was withdrawn or rejected; ``overdue`` takes of these what is past
@@ -102,7 +103,7 @@ def records(
 
     Source: table ``record``; as of an instant also ``record_version``.
     """
-    clock = as_of or now or right_now()
+    clock, who = as_of or now or right_now(), entitled(who, now)
     chosen = _Filter()
     counting = _counting(store, element) if element else None
     at = f"r.{EVENT[counting.at][0]}" if counting else _COUNTED_AT
@@ -116,7 +117,7 @@ def records(
         chosen.add(_OPEN)
     if kinds is not None:
         _known_kinds(store, kinds)
-    _seek(chosen, ended, sources, kinds)
+    _seek(chosen, ended, _readable(store, who, sources), kinds)
     chosen.one_of("r.state", states, "t")
     if opened_from:
         chosen.add("r.opened_at >= :first", first=micros(Period.of("day", opened_from).starts_at))
@@ -188,6 +189,18 @@ def _place(after: str) -> tuple[int, str, str]:
     except (ValueError, TypeError):
         pass
     raise UnknownFilter(f"after: {after!r} không phải vị trí mà danh sách đã cho")
+
+
+def _readable(
+    store: KpiStore, who: Principal, sources: Sequence[str] | None
+) -> Sequence[str] | None:
+    """Of the sources asked for, those whose records may be read; None where that is every one."""
+    if who.indicator_classes is None:
+        return sources
+    if sources is None:
+        with store.read() as connection:
+            sources = list(connection.scalars(sa.text("SELECT id FROM source")))
+    return [source for source in sources if may_read_source(store, who, source)]
 
 
 def _known_kinds(store: KpiStore, kinds: Sequence[str]) -> None:

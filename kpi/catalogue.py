@@ -88,6 +88,11 @@ class Catalogue:
         """All parts of all targets, in the plan's order."""
         return [part for target in self.targets.values() for part in target.parts]
 
+    def classes_of(self, source: str) -> frozenset[str]:
+        """The classes of all that a source's figures are used for; internal where for nothing."""
+        used = {one.access for one in self.indicators.values() if one.source == source}
+        return frozenset(used or {"internal"})
+
     def targets_of(self, indicator: str) -> list[str]:
         """Ids of the targets that use the indicator."""
         return [key for key, target in self.targets.items() if indicator in target.indicators]
@@ -227,7 +232,7 @@ class _Loading:
         sides = [self.elements.get(e or "") for e in (indicator.numerator, indicator.denominator)]
         words = [element.name if element else "" for element in sides]
         text = self.definitions[indicator.id] = _canonical({
-            "indicators": {indicator.id: self.forms[indicator.id].data},
+            "indicators": {indicator.id: _defining(self.forms[indicator.id].data)},
             "elements": {e.id: self.forms[e.id].data for e in sides if e},
         })
         return replace(
@@ -278,6 +283,11 @@ class _Loading:
                 f"hoặc theo năm chốt ngày 31/12, không phải {part.closing_date:%d/%m/%Y}",
                 "closing_date",
             )
+
+
+def _defining(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """What is declared, without who may read it: that changes no figure."""
+    return {name: value for name, value in declared.items() if name != "class"}
 
 
 def _canonical(declared: Any) -> str:

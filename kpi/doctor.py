@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.settings import Settings
-from kpi import belongings, evidence, gauges, health, migrate
+from kpi import audit, belongings, evidence, gauges, health, migrate, people
 from kpi.schema import instant_of
 from kpi.store import KpiStore
 
@@ -62,6 +62,8 @@ def examine(store: KpiStore, settings: Settings) -> Iterator[Finding]:
         ("tệp bí mật", _secrets),
         ("mã băm bản ghi", _hashes),
         ("số đếm lại", _recount),
+        ("nhật ký kiểm toán", _audit),
+        ("tài khoản", _accounts),
     )
     for name, check in checks:
         try:
@@ -198,3 +200,21 @@ def _recount(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
         yield Finding("số đếm lại", Level.broken, said, "dừng ioc, chạy ioc rebuild, chạy lại ioc")
     else:
         yield Finding("số đếm lại", Level.fine, "khớp với bản ghi (mẫu những ngày mới nhất)")
+
+
+def _audit(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
+    """The chain of entries; its head can be held against the one that another machine was sent."""
+    found = audit.verify(store)
+    if found.broken is None:
+        said = f"{found.count} mục, chuỗi liền, mã cuối {found.head[:16]}"
+        yield Finding("nhật ký kiểm toán", Level.fine, said)
+    else:
+        said = f"bị sửa, xóa hoặc chèn từ mục {found.broken}"
+        todo = "giữ nguyên máy, so với bản đã gửi ra ngoài, báo người phụ trách an toàn thông tin"
+        yield Finding("nhật ký kiểm toán", Level.broken, said, todo)
+
+
+def _accounts(store: KpiStore, settings: Settings) -> Iterator[Finding]:
+    """Where people sign in, whether somebody can who may let others in."""
+    if settings.auth == "accounts" and not people.has_admin(store):
+        yield Finding("tài khoản", Level.note, "chưa có quản trị", "khởi động lại ioc, mở liên kết")

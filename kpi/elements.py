@@ -17,6 +17,8 @@ OVER_TIME = ("sum", "last", "distinct")
 OVER_UNITS = ("sum", "distinct")
 SERVES = ("department", "district", "commune")
 KINDS = ("quantitative", "qualitative", "component", "orientation", "enhanced")
+CLASSES = ("public", "internal", "restricted")
+"""Who an indicator is for: everybody, the authorities, or those who were given it by name."""
 GRAINS = ("day", "month", "quarter", "year")
 SHORT = 44
 """Two lines of a wall tile."""
@@ -89,6 +91,8 @@ class Indicator:
     definition_id: str
     within: bool = False
     """The numerator is part of the denominator, so a figure above 100 % is a fault."""
+    access: str = "internal"
+    """One of ``CLASSES``: ``class`` in the file. No part of the definition."""
 
 
 def read_element(name: str, form: Form) -> Element:
@@ -222,6 +226,7 @@ def read_indicator(name: str, form: Form, sector: str) -> Indicator:
         within=form.flag("within")
         if form.has("within")
         else (factor == 100 and form.data.get("unit") == "%"),
+        access=form.choice("class", CLASSES, "internal"),
     )
     form.close()
     return indicator

@@ -5,7 +5,7 @@ districts themselves for dates on which they still existed.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from hashlib import sha256
@@ -15,8 +15,9 @@ import sqlalchemy as sa
 
 from ioc.model import Level, OrgUnit
 from ioc.period import date_of, day_number
+from ioc.principal import Principal
 from kpi import schema
-from kpi.scope import UnknownFilter
+from kpi.scope import UnknownFilter, entitled, reads_all
 from kpi.store import KpiStore
 
 SCHEMATIC = Path(__file__).parent / "geo" / "schematic.geojson"
@@ -43,12 +44,13 @@ class Layer:
     hash: str
 
 
-def layers(store: KpiStore, on: date) -> list[Layer]:
+def layers(store: KpiStore, who: Principal, on: date) -> list[Layer]:
     """The best layer of each level on a date: an imported one before the built-in schematic.
 
     Among imported ones the one that begins latest, then the one imported last. A level without
-    polygons on that date has no row.
+    polygons on that date has no row. ``hash`` is another for each scope, for so are the polygons.
     """
+    who = entitled(who, None)
     t, day = _table, day_number(on)
     valid = sa.and_(
         sa.func.coalesce(t.c.valid_from, day) <= day, sa.func.coalesce(t.c.valid_to, day) >= day
@@ -60,15 +62,28 @@ def layers(store: KpiStore, on: date) -> list[Layer]:
         ).all()
     built_in = [one for one in _built_in(store) if one.valid_to is None or on <= one.valid_to]
     best = {layer.level: layer for layer in built_in + [_layer(row) for row in imported]}
-    return list(best.values())
+    if reads_all(store, who):
+        return list(best.values())
+    return [replace(layer, hash=f"{layer.hash}-{who.scope}") for layer in best.values()]
 
 
-def features(store: KpiStore, layer_id: str) -> bytes:
+def features(store: KpiStore, who: Principal, layer_id: str) -> bytes:
     """The GeoJSON of a layer: feature ids are uids, properties uid, code and name (WGS84).
+
+    Only the polygons of org units in ``who``'s scope.
 
     Raises:
         UnknownFilter: no such layer.
     """
+    who = entitled(who, None)
+    body = _features(store, layer_id)
+    if reads_all(store, who):
+        return body
+    drawn = json.loads(body)["features"]
+    return collection([one for one in drawn if who.may_read(one["id"], store.orgunits)])
+
+
+def _features(store: KpiStore, layer_id: str) -> bytes:
     for layer in _built_in(store):
         if layer.id == layer_id:
             return _schematic(tuple(_units(store, layer.level)))

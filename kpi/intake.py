@@ -252,7 +252,7 @@ def _keep_rejections(
     at = micros(now)
     elements = store.catalogue.elements
     rows = [
-        (source, run, printable(r.position), r.reason, _written(r.fields), r.hash, at, r.rule)
+        (source, run, printable(r.position), r.reason, _written(_keyed(r)), r.hash, at, r.rule)
         for r in (hushed(said, elements) for said in rejections)
     ]
     columns = ("source", "run", "position", "reason", "fields", "hash", "at", "rule")
@@ -264,6 +264,11 @@ def _keep_rejections(
         " (SELECT 1 FROM rejection r WHERE r.source = t.source AND r.hash = t.hash"
         f" AND r.position = t.position AND r.reason = t.reason{' AND r.run = t.run' * anew})"
     ).rowcount
+
+
+def _keyed(said: Rejection) -> dict[str, str]:
+    """The fields of a rejection, with the key of its record where that was read."""
+    return {"key": said.key, **said.fields} if said.key else said.fields
 
 
 def _written(fields: dict[str, str]) -> str:

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 
 from ioc.model import OrgUnit, Status
 from ioc.period import LOCAL, Period
-from kpi import byhand, pace
+from kpi import byhand, decided, pace
 from kpi.answer import Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
 from kpi.schema import instant_of
 from kpi.targets import Part, Target
+from kpi.validation import figure
 
 COLUMNS = (
     "target indicator org_unit code name level period numerator denominator value unit coverage"
@@ -72,9 +73,24 @@ def _aged(kept: list[tuple], clock: datetime) -> Iterator[tuple]:
         yield row if now == known else (*row[:_FRESHNESS], now, *row[_FRESHNESS + 1 :])
 
 
-def _rows(
+def unsigned(
     snapshot: Snapshot, targets: list[Target], parts: list[Part], units: list[OrgUnit], on: date
 ) -> Iterator[tuple]:
+    """The same rows with the closing figures as the data say them, whatever was signed."""
+    return _rows(snapshot, targets, parts, units, on, signed={})
+
+
+def _rows(
+    snapshot: Snapshot,
+    targets: list[Target],
+    parts: list[Part],
+    units: list[OrgUnit],
+    on: date,
+    signed: decided.Signed | None = None,
+) -> Iterator[tuple]:
+    if signed is None:
+        signed = decided.signatures(snapshot.connection, snapshot.as_of)
+    targets = decided.in_force(snapshot.connection, targets, snapshot.as_of)
     figures = _figures(snapshot, parts, units, on)
     hands = _hands(snapshot, parts, units, figures)
     of_target: dict[str, list[Part]] = {}
@@ -89,7 +105,7 @@ def _rows(
                     unit,
                     figures,
                     hands,
-                    row=_row(snapshot, target, part, unit, figures, on),
+                    row=_row(snapshot, target, part, unit, figures, on, signed),
                 )
                 for part in of_target.get(target.id, [])
                 if _applies(snapshot, part, unit)
@@ -286,12 +302,13 @@ def _row(
     unit: OrgUnit,
     figures: dict[tuple[str, str, str, str], Figure],
     on: date,
+    signed: decided.Signed,
 ) -> tuple:
     indicator = snapshot.store.catalogue.indicators[part.indicator]
     numerator, _ = _elements(snapshot, indicator)
     source = snapshot.source_of(indicator.source)
 
-    def figure(role: str) -> Figure | None:
+    def found_of(role: str) -> Figure | None:
         found = figures.get((part.target, part.indicator, unit.uid, role))
         if found is None or found.denominator is None:
             return None
@@ -299,7 +316,7 @@ def _row(
             return Figure(found.window, 0.0, *_after(found))
         return found
 
-    live, closing, first = figure("live"), figure("closing"), figure("first")
+    live, closing, first = found_of("live"), found_of("closing"), found_of("first")
     if source is not None and source.loading and not _reached(source, part):
         closing = None  # a first load that has not come so far cannot have closed anything
     closed = part.closed(on)
@@ -307,6 +324,10 @@ def _row(
     rule, factor = target.rule, indicator.factor
     sides = (live.numerator, live.denominator) if live else (None, None)
     ends = (closing.numerator, closing.denominator) if closing else (None, None)
+    signature = signed.get((part.target, part.indicator, unit.uid)) if closed else None
+    latest = ends
+    if signature is not None:
+        ends = (signature.numerator, signature.denominator)
     status = pace.status(
         rule,
         has_source=source is not None,
@@ -355,7 +376,7 @@ def _row(
         _float(pace.ratio(*ends, factor)),
         status if closed and status in (Status.met, Status.missed, Status.awaiting) else "",
         part.closing_date,
-        None,
+        signature.at if signature else None,
         data_as_of,
         source.polled_at if source else None,
         late_at,
@@ -365,13 +386,21 @@ def _row(
         source.run if source else None,
         indicator.definition_id,
         *ends,
-        _window_text(part, closing),
-        closing_known if revised else None,
+        _window_text(part, closing) if closing or not signature else part.closing.text,
+        closing_known if revised and signature is None else None,
         int(part.closes_early),
         live.units if live else None,
         expected,
-        _mark(unit, part, source, on),
+        "; ".join(filter(None, [_mark(unit, part, source, on), _moved(signature, latest)])),
     )
+
+
+def _moved(signature: decided.Signature | None, latest: tuple[float | None, float | None]) -> str:
+    """What a signed figure says once the data say another: it stays, and tells the other."""
+    if signature is None or latest == (signature.numerator, signature.denominator):
+        return ""
+    over, under = (figure(side) if side is not None else "chưa có" for side in latest)
+    return f"số chốt giữ như đã ký, số liệu sau khi ký: {over}/{under}"
 
 
 def _after(figure: Figure) -> tuple:

@@ -15,7 +15,14 @@ from kpi.answer import Answer, Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
 from kpi.judging import local_date
 from kpi.schema import instant_of
-from kpi.scope import ROOT, UnknownFilter, pick, units_of
+from kpi.scope import (
+    UnknownFilter,
+    entitled,
+    indicators_of,
+    may_read_source,
+    targets_of,
+    units_of,
+)
 from kpi.store import KpiStore
 from kpi.tally import EVENT, serves_sql, where_sql
 
@@ -74,32 +81,36 @@ def lineage(
         counted (``record_version``, ``value`` 1 each, with their content hash). Children add up
         to their parent, save a ``distinct`` count, whose records stand under the sum itself,
         and a stock, under which stands the last reading of each org unit in the calendar year.
-        A figure that is suppressed has no value on any step. ``run`` is the poll that brought a
+        A figure that is suppressed has no value on any step; records are left out where ``who``
+        may not read all that their source is counted for. ``run`` is the poll that brought a
         row, where one did. ``step`` is the last kind of row that is wanted. The period is that
         from ``first`` to ``last``, by default this month.
 
     Raises:
         UnknownFilter: not exactly one indicator and org unit that exist, an unknown step, or
             more than ``MOST`` rows: it is refused, never cut short.
-        Forbidden: the org unit is outside ``who``'s scope.
+        Forbidden: the org unit or the indicator is outside ``who``'s scope.
 
     Source: tables ``standing``, ``rollup``, ``observation``, ``record``, ``record_version``.
     """
-    clock = as_of or now or right_now()
+    clock, who = as_of or now or right_now(), entitled(who, now)
     day = local_date(clock)
-    chosen = pick(store.catalogue.indicators, indicators, "chỉ số")
-    units = units_of(store, who, org_units or [ROOT], None, day)
+    chosen = indicators_of(store, who, indicators)
+    units = units_of(store, who, org_units or None, None, day)
     if len(chosen) != 1 or len(units) != 1:
         raise UnknownFilter("nguồn gốc được hỏi cho đúng một chỉ số và một đơn vị")
     if step not in STEPS:
         raise UnknownFilter(f"step: {step!r} không có; chọn {', '.join(STEPS)}")
-    pick(store.catalogue.targets, targets, "mục tiêu")
+    targets_of(store, who, targets)
+    depth = STEPS.index(step)
+    if not may_read_source(store, who, chosen[0].source or ""):
+        depth = min(depth, STEPS.index("observation"))  # the sums, not the records
     last = last or Period.of("month", day)
     periods = _periods(first or last, last)
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         found: list[tuple] = []
-        for row in _rows(snapshot, chosen[0], units[0].uid, targets, periods, STEPS.index(step)):
+        for row in _rows(snapshot, chosen[0], units[0].uid, targets, periods, depth):
             found.append(_told(store.catalogue.elements.get(row[3]), row))
             if len(found) > MOST:
                 raise UnknownFilter(

@@ -12,7 +12,9 @@ from ioc.clock import right_now
 from ioc.principal import Principal
 from kpi import pace
 from kpi.answer import Answer, Snapshot
+from kpi.requests import FILES
 from kpi.schema import instant_of, micros
+from kpi.scope import entitled, may_read_source, may_serve, reads_all
 from kpi.store import KpiStore
 
 SOURCE_COLUMNS = (
@@ -27,6 +29,9 @@ RUN_COLUMNS = (
 UPLOAD_COLUMNS = (
     "request source file hash size who at state ended_at run outcome read new changed same rejected"
     " note"
+).split()
+ASKED_COLUMNS = (
+    "request kind source who at state ended_at run outcome read new changed same rejected note"
 ).split()
 REJECTION_COLUMNS = "source run position reason fields at rule".split()
 
@@ -45,10 +50,13 @@ def sources(
     of the polls that had ended by then; all else is as it is now. ``every``, ``late_after`` and
     ``stale_after`` are seconds; ``next_run_at`` is what the schedule
     said last, unknown while a source is paused; ``records`` counts what is stored, ``rejected``
-    all rows that were refused or taken under suspicion; ``record`` is the kind of the records
-    that a source brings, empty where it brings figures.
+    all rows that were refused or taken under suspicion, both unknown to whoever may not read the
+    whole territory; ``record`` is the kind of the records
+    that a source brings, empty where it brings figures. A source whose figures ``who`` may not
+    read at all has no row.
     """
-    clock = as_of or now or right_now()
+    clock, who = as_of or now or right_now(), entitled(who, now)
+    every = reads_all(store, who)
     reached, by = "w.covered_until", ""
     if as_of:
         by = f" AND r.ended_at <= {micros(as_of)}"
@@ -77,6 +85,9 @@ def sources(
         for r in found:
             if sources is not None and r.id not in sources:
                 continue
+            if not may_serve(store, who, r.id):
+                continue
+            counted = every and may_read_source(store, who, r.id)
             covered, good = instant_of(r.covered_until), instant_of(r.last_good)
             # a source of readings is polled for files: its age is that of the last good poll
             since = covered if r.record else good
@@ -103,8 +114,8 @@ def sources(
                 covered,
                 instant_of(r.first_poll_at),
                 instant_of(r.loaded_at),
-                r.stored,
-                r.rejected,
+                r.stored if counted else None,
+                r.rejected if counted else None,
                 r.record,
             )
 
@@ -132,11 +143,15 @@ def runs(
 
     ``numbers`` takes only these runs. ``given_by`` is who gave the file that a run took, empty
     for every other poll; its ``response_hash`` is then the file's own, its ``address`` the name.
+    Whoever may not read the whole territory learns when and with what outcome a poll ran, and
+    nothing of what it brought.
     """
+    who = entitled(who, now)
     only = "" if numbers is None else f" AND run IN ({', '.join(map(str, numbers)) or 'NULL'})"
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
-        for source in _sources(snapshot.connection, sources):
+        for source in _sources(store, who, snapshot.connection, sources):
+            counted = reads_all(store, who) and may_read_source(store, who, source)
             found = snapshot.connection.execute(
                 sa.text(
                     f"SELECT {', '.join(RUN_COLUMNS)} FROM poll_run WHERE source = :source{only}"
@@ -145,9 +160,10 @@ def runs(
                 {"source": source, "limit": limit},
             )
             for row in found:
-                yield (*row[:2], instant_of(row[2]), instant_of(row[3]), *row[4:])
+                told = row[4:] if counted else (row[4], "", *[None] * 8, "", "", "")
+                yield (*row[:2], instant_of(row[2]), instant_of(row[3]), *told)
 
-    matching = _matching(store, "poll_run", sources, limit) if numbers is None else None
+    matching = _matching(store, who, "poll_run", sources, limit) if numbers is None else None
     return Answer(tuple(RUN_COLUMNS), store, rows, now, matching=matching)
 
 
@@ -163,25 +179,68 @@ def uploads(
 
     ``state`` is waiting, claimed, done or refused; ``size`` in bytes, ``hash`` the SHA-256 of the
     file, which is not kept; ``run`` and its counts are those of the newest try. ``note`` says why.
+    Whoever may not read the whole territory sees their own.
     """
+    who = entitled(who, now)
+    mine = _hers(store, who)
     counts = "read new changed same rejected".split()
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
-        for source in _sources(snapshot.connection, sources):
+        for source in _sources(store, who, snapshot.connection, sources, whole=True):
             found = snapshot.connection.execute(
                 sa.text(
                     "SELECT q.id, q.source, q.file, q.hash, q.size, q.who, q.at, q.state,"
                     f" q.ended_at, q.run, r.outcome, {', '.join(f'r.{name}' for name in counts)},"
                     " q.note FROM request q LEFT JOIN poll_run r ON r.run = q.run"
-                    " WHERE q.source = :source ORDER BY q.id DESC LIMIT :limit"
+                    f" WHERE q.source = :source AND q.kind IN {FILES}{mine}"
+                    " ORDER BY q.id DESC LIMIT :limit"
                 ),
-                {"source": source, "limit": limit},
+                {"source": source, "limit": limit, **_named(mine, who)},
             )
             for row in found:
                 yield (*row[:6], instant_of(row[6]), row[7], instant_of(row[8]), *row[9:])
 
-    matching = _matching(store, "request", sources, limit)
+    only = f" AND q.kind IN {FILES}{mine}"
+    matching = _matching(store, who, "request q", sources, limit, only)
     return Answer(tuple(UPLOAD_COLUMNS), store, rows, now, matching=matching)
+
+
+def asked(
+    store: KpiStore,
+    who: Principal,
+    *,
+    sources: Sequence[str] | None = None,
+    limit: int = 20,
+    now: datetime | None = None,
+) -> Answer:
+    """What people asked about a source, newest first: pause, resume, repoll, replay.
+
+    ``state`` is waiting, claimed, done or refused. ``note`` is the reason that was given and, once
+    a run came of it, what that run says; its counts are unknown where there is none. Whoever may
+    not read the whole territory sees their own.
+    """
+    who = entitled(who, now)
+    mine = _hers(store, who)
+    counts = "read new changed same rejected".split()
+
+    def rows(snapshot: Snapshot) -> Iterator[tuple]:
+        for source in _sources(store, who, snapshot.connection, sources, whole=True):
+            found = snapshot.connection.execute(
+                sa.text(
+                    "SELECT q.id, q.kind, q.source, q.who, q.at, q.state, q.ended_at, q.run,"
+                    f" r.outcome, {', '.join(f'r.{name}' for name in counts)}, q.note"
+                    " FROM request q LEFT JOIN poll_run r ON r.run = q.run"
+                    f" WHERE q.source = :source AND q.kind NOT IN {FILES}{mine}"
+                    " ORDER BY q.id DESC LIMIT :limit"
+                ),
+                {"source": source, "limit": limit, **_named(mine, who)},
+            )
+            for row in found:
+                yield (*row[:4], instant_of(row[4]), row[5], instant_of(row[6]), *row[7:])
+
+    only = f" AND q.kind NOT IN {FILES}{mine}"
+    matching = _matching(store, who, "request q", sources, limit, only)
+    return Answer(tuple(ASKED_COLUMNS), store, rows, now, matching=matching)
 
 
 def form(store: KpiStore, source: str) -> dict[str, Any]:
@@ -201,14 +260,19 @@ def rejections(
     limit: int = 500,
     now: datetime | None = None,
 ) -> Answer:
-    """Rows refused or suspected, newest first: position, reason, coded fields (JSON), rule."""
+    """Rows refused or suspected, newest first: position, reason, coded fields (JSON), rule.
+
+    Whose row it was is not known, so they are told only to whoever may read the whole territory.
+    """
+    who = entitled(who, now)
+    none = "" if reads_all(store, who) else " AND 1 = 0"
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
-        for source in _sources(snapshot.connection, sources):
+        for source in _sources(store, who, snapshot.connection, sources, whole=True):
             found = snapshot.connection.execute(
                 sa.text(
-                    f"SELECT {', '.join(REJECTION_COLUMNS)} FROM rejection WHERE source = :source"
-                    " ORDER BY id DESC LIMIT :limit"
+                    f"SELECT {', '.join(REJECTION_COLUMNS)} FROM rejection"
+                    f" WHERE source = :source{none} ORDER BY id DESC LIMIT :limit"
                 ),
                 {"source": source, "limit": limit},
             )
@@ -220,20 +284,54 @@ def rejections(
                     row[6],
                 )
 
-    matching = _matching(store, "rejection", sources, limit)
+    matching = _matching(store, who, "rejection", sources, limit, none)
     return Answer(tuple(REJECTION_COLUMNS), store, rows, now, matching=matching)
 
 
-def _matching(store: KpiStore, table: str, wanted: Sequence[str] | None, limit: int) -> int:
+def _matching(
+    store: KpiStore,
+    who: Principal,
+    table: str,
+    wanted: Sequence[str] | None,
+    limit: int,
+    more: str = "",
+) -> int:
     """How many rows there are of these sources, at most ``limit`` of each."""
-    count = f"SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE source = :source LIMIT :limit) AS x"
+    count = f"SELECT 1 FROM {table} WHERE source = :source{more} LIMIT :limit"
+    known = _named(more, who)
     with store.read() as connection:
         return sum(
-            connection.scalar(sa.text(count), {"source": source, "limit": limit}) or 0
-            for source in _sources(connection, wanted)
+            connection.scalar(
+                sa.text(f"SELECT COUNT(*) FROM ({count}) AS x"),
+                {"source": source, "limit": limit, **known},
+            )
+            or 0
+            for source in _sources(store, who, connection, wanted, whole=table != "poll_run")
         )
 
 
-def _sources(connection: Connection, wanted: Sequence[str] | None) -> list[str]:
+def _hers(store: KpiStore, who: Principal) -> str:
+    """What narrows requests to one's own, for whoever may not read the whole territory."""
+    return "" if reads_all(store, who) else " AND q.who = :who"
+
+
+def _named(condition: str, who: Principal) -> dict[str, str]:
+    return {"who": who.name} if ":who" in condition else {}
+
+
+def _sources(
+    store: KpiStore,
+    who: Principal,
+    connection: Connection,
+    wanted: Sequence[str] | None,
+    *,
+    whole: bool = False,
+) -> list[str]:
+    """The sources that are wanted and serve what may be read; ``whole``: only that."""
     known = connection.execute(sa.text("SELECT id FROM source ORDER BY id")).scalars()
-    return [source for source in known if wanted is None or source in wanted]
+    may = may_read_source if whole else may_serve
+    return [
+        source
+        for source in known
+        if (wanted is None or source in wanted) and may(store, who, source)
+    ]

@@ -17,7 +17,7 @@ from kpi.cases import believed
 from kpi.judging import local_date
 from kpi.projects import FUNDS, Milestone, Project
 from kpi.schema import instant_of
-from kpi.scope import UnknownFilter, pick, units_of
+from kpi.scope import UnknownFilter, entitled, may_read_source, pick, units_of
 from kpi.store import KpiStore
 
 MILESTONE, DISBURSEMENT = "milestone", "disbursement"
@@ -74,7 +74,7 @@ def projects(
     Source: the register ``plan/projects.yaml``; table ``record``, as of an instant also
     ``record_version``.
     """
-    clock = as_of or now or right_now()
+    clock, who = as_of or now or right_now(), entitled(who, now)
     day = on or local_date(clock)
     known = pick(store.catalogue.portfolio.projects, projects, "dự án")
     pick(store.catalogue.sectors, sectors, "lĩnh vực")
@@ -90,6 +90,9 @@ def projects(
     ]
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
+        read = [s.id for kind in (MILESTONE, DISBURSEMENT) for s in _sources(snapshot, kind)]
+        if not all(may_read_source(store, who, source) for source in read):
+            return
         told, ages = _read(snapshot), _ages(snapshot)
         for project, owner in chosen:
             row = _row(snapshot, project, owner, told.get(project.id, _Told()), day, ages)
@@ -103,7 +106,7 @@ _STATE = COLUMNS.index("state")
 
 
 def _mine(store: KpiStore, who: Principal, owner: OrgUnit | None) -> bool:
-    if who.org_units is None:
+    if who.org_units is None and not who.reads_nothing:
         return True
     return owner is not None and who.may_read(owner.uid, store.orgunits)
 

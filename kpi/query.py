@@ -18,15 +18,28 @@ from kpi.answer import Answer, Snapshot
 from kpi.assessments import VERDICTS, assessments
 from kpi.casefile import CaseFile, Counted, Version, case_file
 from kpi.cases import ENDED, place, records
+from kpi.closings import closings
+from kpi.decided import choices, signed
 from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
 from kpi.lineage import STEPS, lineage
-from kpi.polls import form, rejections, runs, sources, uploads
+from kpi.polls import asked, form, rejections, runs, sources, uploads
 from kpi.portfolio import projects
 from kpi.registers import indicators, org_units, targets, tasks
+from kpi.requests import REFUSED_ROWS
 from kpi.rollout import rollout
-from kpi.scope import ROOT, UnknownFilter, periods_of, pick, units_of
+from kpi.scope import (
+    ROOT,
+    UnknownFilter,
+    entitled,
+    home,
+    indicators_of,
+    periods_of,
+    targets_of,
+    topics,
+    units_of,
+)
 from kpi.search import search
 from kpi.steering import Steering, steering
 from kpi.store import KpiStore
@@ -34,6 +47,7 @@ from kpi.validation import RULES
 
 __all__ = [
     "ENDED",
+    "REFUSED_ROWS",
     "ROOT",
     "RULES",
     "STEPS",
@@ -45,12 +59,16 @@ __all__ = [
     "Steering",
     "UnknownFilter",
     "Version",
+    "asked",
     "assessments",
     "at_head",
     "case_file",
+    "choices",
+    "closings",
     "features",
     "form",
     "gauges",
+    "home",
     "indicators",
     "layers",
     "leads",
@@ -63,11 +81,13 @@ __all__ = [
     "rollout",
     "runs",
     "search",
+    "signed",
     "sources",
     "standings",
     "steering",
     "targets",
     "tasks",
+    "topics",
     "uploads",
     "values",
 ]
@@ -97,23 +117,22 @@ def standings(
         ages and ``freshness`` are the live figure's. ``missing_count`` belongs to the figure
         that decides the headline. ``mark`` says in words what a figure rests on; ``by_hand`` and
         ``closing_by_hand`` count the org units that gave a part of it by hand, ``hand_run`` is
-        the newest run that did. Org units default to ``area-qb``; ``level`` takes all that
-        are open on ``on`` (default: the date of the clock).
+        the newest run that did. Org units default to ``area-qb``, or to the first of the scope
+        that does not hold it; ``level`` takes all that are open on ``on`` (default: the date of
+        the clock).
 
     Raises:
         UnknownFilter: a target, indicator or org unit that does not exist.
-        Forbidden: an org unit is outside ``who``'s scope.
+        Forbidden: an org unit, a target or an indicator is outside ``who``'s scope.
 
     Source: table ``standing``, or as of an instant the versions in ``rollup``.
     """
-    clock = as_of or now or right_now()
+    clock, who = as_of or now or right_now(), entitled(who, now)
     day = on or local_date(clock)
     chosen = [
-        target
-        for target in pick(store.catalogue.targets, targets, "mục tiêu")
-        if target.valid_from <= day or targets
+        target for target in targets_of(store, who, targets) if target.valid_from <= day or targets
     ]
-    wanted = {i.id for i in pick(store.catalogue.indicators, indicators, "chỉ số")}
+    wanted = {i.id for i in indicators_of(store, who, indicators)}
     parts = [part for t in chosen for part in t.parts if part.indicator in wanted]
     units = units_of(store, who, org_units, level, day)
 
@@ -151,14 +170,14 @@ def values(
 
     Raises:
         UnknownFilter: an indicator or org unit that does not exist, or too many periods.
-        Forbidden: an org unit is outside ``who``'s scope.
+        Forbidden: an org unit or an indicator is outside ``who``'s scope.
 
     Source: table ``rollup`` (days: ``observation``), written by kpi.rollup.
     """
-    periods = periods_of(grain, first, last)
+    periods, who = periods_of(grain, first, last), entitled(who, now)
     day = on or min(periods[-1].end, local_date(as_of or now or right_now()))
     units = units_of(store, who, org_units, level, day)
-    chosen = pick(store.catalogue.indicators, indicators, "chỉ số")
+    chosen = indicators_of(store, who, indicators)
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         return series.rows(snapshot, chosen, units, periods)

@@ -7,8 +7,9 @@ from datetime import date, datetime
 from ioc.clock import right_now
 from ioc.principal import Principal
 from kpi.answer import Answer
+from kpi.decided import in_force
 from kpi.judging import local_date
-from kpi.scope import UnknownFilter, fixed, pick
+from kpi.scope import UnknownFilter, entitled, fixed, indicators_of, pick, reads_all, targets_of
 from kpi.store import KpiStore
 from kpi.tasks import STATES
 
@@ -21,7 +22,7 @@ TARGET_COLUMNS = (
 INDICATOR_COLUMNS = (
     "indicator name short definition numerator denominator factor unit better grain source owner"
     " definition_version numerator_text denominator_text exclusions sector kind owner_name"
-    " targets numerator_unit"
+    " targets numerator_unit class"
 ).split()
 TASK_COLUMNS = (
     "task bullet short sentence owner owner_name org_unit co_owners co_owner_names state stated_on"
@@ -40,9 +41,16 @@ def targets(
     on: date | None = None,
     now: datetime | None = None,
 ) -> Answer:
-    """The plan's targets with their exact sentences, and the owner valid on the date."""
+    """The plan's targets with their exact sentences, and the owner valid on the date.
+
+    ``operator`` and thresholds are the plan's words as first read; ``reading_in_force`` is what
+    judges now, with who chose it and on which day.
+    Only those of which ``who`` may read every indicator.
+    """
     day = on or local_date(now or right_now())
     catalogue = store.catalogue
+    with store.read() as connection:
+        chosen = in_force(connection, targets_of(store, entitled(who, now), targets))
 
     def joined(items: Iterable[object]) -> str:
         return ";".join(str(item) for item in items)
@@ -75,7 +83,7 @@ def targets(
             _owner_name(store, t.owner, day),
             joined(catalogue.indicators[i].short for i in t.indicators),
         )
-        for t in pick(catalogue.targets, targets, "mục tiêu")
+        for t in chosen
     ]
     return fixed(store, TARGET_COLUMNS, rows)
 
@@ -88,11 +96,14 @@ def indicators(
     on: date | None = None,
     now: datetime | None = None,
 ) -> Answer:
-    """The indicators with their definitions; ``source`` is empty where none is configured."""
+    """The indicators with their definitions; ``source`` is empty where none is configured.
+
+    Only those whose ``class`` (public, internal or restricted) ``who`` may read.
+    """
     day = on or local_date(now or right_now())
     catalogue = store.catalogue
     rows = []
-    for i in pick(catalogue.indicators, indicators, "chỉ số"):
+    for i in indicators_of(store, entitled(who, now), indicators):
         numerator = catalogue.elements.get(i.numerator or "")
         rows.append((
             i.id,
@@ -116,6 +127,7 @@ def indicators(
             _owner_name(store, i.owner, day),
             ";".join(catalogue.targets_of(i.id)),
             numerator.unit if numerator else "",
+            i.access,
         ))
     return fixed(store, INDICATOR_COLUMNS, rows)
 
@@ -133,8 +145,11 @@ def tasks(
     """The plan's tasks and solutions with their exact sentences, owner, state and evidence.
 
     ``org_unit`` is the owner valid on the date, through successors; ``stated_on`` the day that
-    state and evidence hold for; ``mark`` says that they are a sample.
+    state and evidence hold for; ``mark`` says that they are a sample. Whoever may not read the
+    whole territory reads the tasks of the owners in scope.
     """
+    who = entitled(who, now)
+    every = reads_all(store, who)
     day = on or local_date(now or right_now())
     register, tree = store.catalogue.tasks, store.orgunits
     if strange := set(states or ()) - set(STATES):
@@ -143,6 +158,8 @@ def tasks(
     rows = []
     for task in pick(register.tasks, tasks, "nhiệm vụ"):
         owner = tree.owner(task.owner, day)
+        if not every and (owner is None or not who.may_read(owner.uid, tree)):
+            continue
         if states is not None and task.state not in states:
             continue
         if org_units is not None and (owner is None or owner.uid not in org_units):
@@ -177,7 +194,7 @@ def org_units(
     now: datetime | None = None,
 ) -> Answer:
     """The org units in scope; with ``on`` those open on that date, else of all epochs."""
-    day = on or local_date(now or right_now())
+    day, who = on or local_date(now or right_now()), entitled(who, now)
     tree = store.orgunits
     chosen = [
         unit

@@ -14,7 +14,7 @@ from kpi.answer import Answer, Snapshot
 from kpi.cases import believed
 from kpi.judging import local_date
 from kpi.schema import instant_of
-from kpi.scope import ROOT, UnknownFilter, pick, units_of
+from kpi.scope import ROOT, UnknownFilter, entitled, may_read_source, pick, units_of
 from kpi.store import KpiStore
 
 KIND = "rollout"
@@ -71,7 +71,7 @@ def rollout(
     Source: table ``record``, rows listed anew at each check; as of an instant also
     ``record_version``.
     """
-    clock = as_of or now or right_now()
+    clock, who = as_of or now or right_now(), entitled(who, now)
     pick(store.catalogue.sectors, sectors, "lĩnh vực")
     if strange := set(states or ()) - set(STATES):
         raise UnknownFilter(f"không có trạng thái triển khai {', '.join(sorted(strange))}")
@@ -79,6 +79,9 @@ def rollout(
     services = {key: SERVICES[key] for key in SERVICES if sectors is None or key in sectors}
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
+        checks = [s.id for s in snapshot.sources.values() if s.record == KIND]
+        if not all(may_read_source(store, who, source) for source in checks):
+            return
         stands, ages = _read(snapshot), _ages(snapshot)
         for service, name in services.items():
             for uid in areas:

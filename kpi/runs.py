@@ -295,6 +295,15 @@ def is_refused(store: KpiStore, source_id: str) -> bool:
     return bool(found)
 
 
+def is_paused(store: KpiStore, source_id: str) -> bool:
+    """Whether somebody paused a source: its turns are left out until it is resumed."""
+    with store.read() as connection:
+        found = connection.scalar(
+            sa.text("SELECT paused FROM source WHERE id = :id"), {"id": source_id}
+        )
+    return bool(found)
+
+
 def newest_slots(store: KpiStore) -> dict[str, datetime]:
     """The newest slot of each source that has a run which ended."""
     with store.read() as connection:

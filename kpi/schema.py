@@ -360,6 +360,148 @@ standing = _table(
     _need("known_at", Int),
 )
 
+# --- who may see and do what, and what was done -----------------------------------------------
+account = _table(
+    "account",
+    _key("name"),
+    _need("display"),
+    _need("role"),
+    _maybe("password"),  # argon2id, with its parameters and salt
+    _maybe("totp"),  # the secret of the second factor; begun with "?" until a code was confirmed
+    sa.Column("totp_step", Int, nullable=False, server_default="0"),  # no code is taken twice
+    _maybe("subject"),  # "issuer|sub" of an outside identity
+    _need("state"),
+    sa.Column("failures", Int, nullable=False, server_default="0"),
+    _maybe("locked_until", Int),
+    _need("created_at", Int),
+    _need("changed_at", Int),
+    _maybe("seen_at", Int),
+)
+sa.Index("account_subject", account.c.subject, unique=True)
+account_right = _table(
+    "account_right",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("account"),
+    _maybe("org_unit"),  # top of a subtree; none: all
+    _maybe("indicator_class"),  # none: all
+    _maybe("valid_from", Int),  # days, both ends included
+    _maybe("valid_to", Int),
+    _need("by_whom"),
+    _need("reason"),
+    _need("at", Int),
+    _maybe("ended_at", Int),
+    rowid=True,
+)
+sa.Index("account_right_account", account_right.c.account)
+session = _table(
+    "session",
+    _key("hash"),  # SHA-256 of the token, which only the browser has
+    _need("account"),
+    _need("csrf"),
+    _need("created_at", Int),
+    _need("seen_at", Int),
+    _maybe("ended_at", Int),
+    _need("second", Int),  # whether the second factor was given
+)
+sa.Index("session_account", session.c.account)
+link = _table(
+    "link",
+    _key("hash"),
+    _need("account"),
+    _need("purpose"),
+    _need("expires_at", Int),
+    _maybe("used_at", Int),
+)
+sa.Index("link_account", link.c.account)
+device = _table(
+    "device",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("name"),
+    _need("layout"),  # the query of /wall
+    _need("org_unit"),
+    _maybe("code_hash"),  # of the code on the screen, until it is paired
+    _maybe("code_until", Int),
+    _need("token_hash"),
+    _maybe("paired_by"),
+    _maybe("paired_at", Int),
+    _maybe("expires_at", Int),
+    _maybe("revoked_at", Int),
+    _maybe("seen_at", Int),
+    rowid=True,
+)
+sa.Index("device_token", device.c.token_hash, unique=True)
+sa.Index("device_code", device.c.code_hash, unique=True)
+api_key = _table(
+    "api_key",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("account"),
+    _need("name"),
+    _need("hash"),
+    _need("created_at", Int),
+    _need("expires_at", Int),
+    _maybe("revoked_at", Int),
+    _maybe("seen_at", Int),
+    rowid=True,
+)
+sa.Index("api_key_hash", api_key.c.hash, unique=True)
+sa.Index("api_key_account", api_key.c.account)
+# append-only: triggers refuse to change or delete a row, each row holds the hash of the last
+audit = _table(
+    "audit",
+    _key("number", Int),
+    _need("at", Int),
+    _need("who"),
+    _need("kind"),
+    _need("what"),
+    _need("detail"),  # canonical JSON
+    _need("previous"),
+    _need("hash"),
+    rowid=True,
+)
+sa.Index("audit_at", audit.c.at)
+sa.Index("audit_kind", audit.c.kind, audit.c.number)
+sa.Index("audit_who", audit.c.who, audit.c.number)
+# the newest row, one row: without it nobody would miss the last ones
+audit_head = _table("audit_head", _key("id", Int), _need("number", Int), _need("hash"))
+reading_choice = _table(
+    "reading_choice",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("target"),
+    _need("reading"),
+    _need("reason"),
+    _need("by_whom"),
+    _need("at", Int),
+    rowid=True,
+)
+sa.Index("reading_choice_target", reading_choice.c.target, reading_choice.c.id)
+closing_signature = _table(
+    "closing_signature",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("target"),
+    _need("indicator"),
+    _need("org_unit"),
+    _maybe("numerator", Real),
+    _maybe("denominator", Real),
+    _maybe("value", Real),
+    _need("by_whom"),
+    _need("reason"),
+    _need("at", Int),
+    rowid=True,
+)
+sa.Index("closing_signature_target", closing_signature.c.target, closing_signature.c.id)
+config_version = _table(
+    "config_version",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("file"),
+    _need("hash"),
+    _need("body"),
+    _need("by_whom"),
+    _need("at", Int),
+    _need("note"),
+    rowid=True,
+)
+sa.Index("config_version_file", config_version.c.file, config_version.c.id)
+
 # --- clock and versions -----------------------------------------------------------------------
 seal = _table("seal", _key("at", Int), _need("reason"))
 topic = _table("topic", _key("name"), _need("version", Int))

@@ -1,15 +1,18 @@
 """What a question may name: org units in a principal's scope, periods, entries of the catalogue."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from typing import Any
 
+from ioc.clock import right_now
 from ioc.errors import Forbidden, IocError
 from ioc.model import OrgUnit
-from ioc.period import Period
+from ioc.period import LOCAL, Period
 from ioc.principal import Principal
 from kpi.answer import Answer
+from kpi.elements import Indicator
 from kpi.store import KpiStore
+from kpi.targets import Target
 
 ROOT = "area-qb"
 """The plan's territory, the default scope of every screen."""
@@ -20,13 +23,93 @@ class UnknownFilter(IocError):
     """A filter names something that does not exist."""
 
 
-def pick(known: dict[str, Any], wanted: Sequence[str] | None, what: str) -> list[Any]:
+def entitled(who: Principal, now: datetime | None) -> Principal:
+    """The reader with the rights of today: whatever instant is asked for, today decides."""
+    return who.on((now or right_now()).astimezone(LOCAL).date())
+
+
+def pick(
+    known: dict[str, Any],
+    wanted: Sequence[str] | None,
+    what: str,
+    may: Callable[[Any], bool] = lambda _: True,
+) -> list[Any]:
+    """Those that are wanted, or all that may be read.
+
+    Raises:
+        UnknownFilter: there is none of that name.
+        Forbidden: it is there, and may not be read.
+    """
     if wanted is None:
-        return list(known.values())
+        return [one for one in known.values() if may(one)]
     for name in wanted:
         if name not in known:
             raise UnknownFilter(f"không có {what} {name!r}")
+        if not may(known[name]):
+            raise Forbidden(f"không có quyền xem {what} {name!r}")
     return [known[name] for name in wanted]
+
+
+def indicators_of(store: KpiStore, who: Principal, wanted: Sequence[str] | None) -> list[Indicator]:
+    """The indicators that are wanted, or all whose class may be read."""
+    known = store.catalogue.indicators
+    return pick(known, wanted, "chỉ số", lambda one: who.may_read_class(one.access))
+
+
+def targets_of(store: KpiStore, who: Principal, wanted: Sequence[str] | None) -> list[Target]:
+    """The targets that are wanted, or all of which every indicator may be read."""
+    known = store.catalogue.indicators
+
+    def may(target: Target) -> bool:
+        return all(who.may_read_class(known[name].access) for name in target.indicators)
+
+    return pick(store.catalogue.targets, wanted, "mục tiêu", may)
+
+
+def may_serve(store: KpiStore, who: Principal, source: str) -> bool:
+    """Whether anything that a source is used for may be read."""
+    return any(who.may_read_class(one) for one in store.catalogue.classes_of(source))
+
+
+def may_read_source(store: KpiStore, who: Principal, source: str) -> bool:
+    """Whether the records of a source may be read: all that they are counted for may be."""
+    return all(who.may_read_class(one) for one in store.catalogue.classes_of(source))
+
+
+def reads_all(store: KpiStore, who: Principal) -> bool:
+    """Whether the whole territory may be read, and with it what belongs to no org unit."""
+    return who.may_read(ROOT, store.orgunits)
+
+
+def topics(store: KpiStore, who: Principal, known: dict[str, int] | None = None) -> dict[str, int]:
+    """The topics of the data with their versions, without those that ``who`` may not read.
+
+    ``known``: the topics as they were read before.
+    """
+    read = store.topics() if known is None else known
+    catalogue, targets = store.catalogue, {one.id for one in targets_of(store, who, None)}
+
+    def may(topic: str) -> bool:
+        if topic in catalogue.targets:
+            return topic in targets
+        kind, _, source = topic.partition(":")
+        return kind != "source" or may_serve(store, who, source)
+
+    return {name: version for name, version in read.items() if may(name)}
+
+
+def home(store: KpiStore, who: Principal) -> str:
+    """The org unit that a question is about where none is named; empty where none may be read.
+
+    The whole territory, else the first of the scope: areas before authorities, open ones before
+    those that ended.
+    """
+    if reads_all(store, who):
+        return ROOT
+    tree = store.orgunits
+    tops = [tree[uid] for uid in who.org_units or () if uid in tree]
+    tops.sort(key=lambda unit: (unit.closed is not None, unit.level != "area", unit.uid))
+    return tops[0].uid if tops else ""
 
 
 def units_of(
@@ -38,7 +121,7 @@ def units_of(
 ) -> list[OrgUnit]:
     tree = store.orgunits
     if wanted is None and level is None:
-        wanted = [ROOT]
+        wanted = list(filter(None, [home(store, who)]))
     if level is not None:
         inside = [u for u in tree.population(level, day) if who.may_read(u.uid, tree)]  # type: ignore[arg-type]
         tops = set(wanted or ())

@@ -7,7 +7,7 @@ from ioc.model import OrgUnit
 from ioc.orgunits import fold
 from ioc.principal import Principal
 from kpi.answer import Answer
-from kpi.scope import fixed
+from kpi.scope import entitled, fixed, indicators_of, targets_of
 from kpi.store import KpiStore
 
 COLUMNS = "kind id code name level opened closed detail rank".split()
@@ -32,7 +32,7 @@ def search(
         unit and what it became, the sentence of a target. Words that stand scattered in a name
         count only where nothing has them together. An empty text finds nothing.
     """
-    wanted = fold(text)
+    wanted, who = fold(text), entitled(who, now)
     coded = {unit.uid for unit in store.orgunits.coded(text.strip().upper())}
     found = []
     for place, (row, names, closed) in enumerate(_entries(store, who) if wanted else ()):
@@ -51,10 +51,10 @@ Entry = tuple[tuple, Sequence[str], bool]
 
 def _entries(store: KpiStore, who: Principal) -> Iterator[Entry]:
     catalogue, tree = store.catalogue, store.orgunits
-    for i in catalogue.indicators.values():
+    for i in indicators_of(store, who, None):
         row: tuple = ("indicator", i.id, i.id, i.name, "", None, None, i.definition)
         yield row, (i.id, i.name, i.short), False
-    for t in catalogue.targets.values():
+    for t in targets_of(store, who, None):
         shorts = "; ".join(catalogue.indicators[name].short for name in t.indicators)
         row = ("target", t.id, t.id, shorts, "", t.valid_from, t.valid_to, t.sentence)
         yield row, (t.id, shorts, t.sentence), False

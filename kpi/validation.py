@@ -224,7 +224,11 @@ def content_hash(said: Sequence[object]) -> str:
 
 
 def rejection(item: Record | Reading, rule: str, reason: str) -> Rejection:
-    """Why an item is refused or suspected, with the coded fields that show which one it is."""
+    """Why an item is refused or suspected, with the coded fields that show which one it is.
+
+    All that it said is kept beside them, so that it can be taken later; its hash is that of the
+    fields that show it.
+    """
     fields = {"org_unit": item.org_unit}
     if isinstance(item, Record):
         fields |= {"key": item.key, "opened_at": item.opened_at.isoformat()}
@@ -234,7 +238,23 @@ def rejection(item: Record | Reading, rule: str, reason: str) -> Rejection:
             fields |= {"lat": str(item.lat), "lon": str(item.lon)}
     else:
         fields |= {"element": item.element, "period": item.period.text, "value": str(item.value)}
-    return rejection_of(item.position, rule, reason, fields)
+    found = rejection_of(item.position, rule, reason, fields)
+    whole = {printable(name): printable(value) for name, value in _said(item).items()}
+    return replace(found, fields=found.fields | whole)
+
+
+_RECORDED = "kind due_at changed_at place state category channel result quantity lat lon".split()
+
+
+def _said(item: Record | Reading) -> dict[str, str]:
+    """What an item says beside what shows which one it is, as text; nothing for what is unknown."""
+    names = _RECORDED if isinstance(item, Record) else ["changed_at"]
+    given = {name: getattr(item, name) for name in names}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else str(value)
+        for name, value in given.items()
+        if value not in (None, "")
+    }
 
 
 def rejection_of(position: str, rule: str, reason: str, fields: dict[str, str]) -> Rejection:

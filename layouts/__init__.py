@@ -31,4 +31,11 @@ PAGES = (
     Page("/operator", "layouts.operator", "Điều khiển màn hình tường"),
     Page("/sources", "layouts.sources", "Nguồn dữ liệu", "Nguồn dữ liệu"),
     Page("/sources/<source>", "layouts.sources", "Nguồn dữ liệu"),
+    Page("/admin", "layouts.admin", "Quản trị"),
+    Page("/admin/people", "layouts.admin.people", "Tài khoản"),
+    Page("/admin/devices", "layouts.admin.devices", "Màn hình"),
+    Page("/admin/sources", "layouts.admin.sources", "Điều khiển nguồn dữ liệu"),
+    Page("/admin/readings", "layouts.admin.readings", "Cách đọc và chốt số"),
+    Page("/admin/audit", "layouts.admin.viewer", "Nhật ký kiểm toán"),
+    Page("/admin/usage", "layouts.admin.usage", "Mức sử dụng"),
 )

@@ -227,7 +227,7 @@ def take_back(clicks: Any, current: Any, why: Any, by: Any) -> str:
 def _writer() -> Principal:
     """Who writes; a page seen from elsewhere only reads, whatever it sends."""
     if not writable():
-        raise acts.Refused("Chưa có tài khoản: chỉ ghi được khi trang chạy trên chính máy này.")
+        raise acts.Refused("Chỉ người vận hành và quản trị ghi được đánh giá.")
     return who()
 
 

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from dash import dcc, html
 
-from layouts import text, theme
+from layouts import access, text, theme
+from layouts.state import who
 
 Piece = Any  # what Dash takes as a child
 CONFIG = {
@@ -206,7 +207,9 @@ def downloads(path: str, link: Any, count: Any, **filters: Any) -> Piece:
     size = f" · {text.number(count)} dòng" if text.known(count) else ""
     return html.Nav(
         [
-            html.A(f"CSV{size}", href=link(f"{path}.csv", download=1, **filters), download=""),
+            html.A(f"CSV{size}", href=link(f"{path}.csv", download=1, **filters), download="")
+            if access.may(who().role, "exports", "csv")
+            else None,
             html.A(f"JSON{size}", href=link(f"{path}.json", **filters), target="_blank"),
         ],
         className="downloads",

@@ -6,9 +6,10 @@ from typing import Any
 
 from dash import dcc, html
 
+from kpi import query
 from layouts import components, text
 from layouts.components import Piece
-from layouts.lines import Line, Row, closed, parts_of, verdict
+from layouts.lines import Row, closed, parts_of, verdict
 from layouts.state import desk
 from layouts.view import View
 
@@ -47,6 +48,7 @@ def definition(view: View) -> Piece:
             ("Chu kỳ", _cycle(row, target)),
             ("Loại trừ", row.get("exclusions") or "không có"),
             ("Chủ trì", owner),
+            ("Mức truy cập", text.ACCESS.get(row.get("class", ""), "")),
             ("Phạm vi", text.POPULATION.get(view.part.population, "") if view.part else ""),
             ("Nguyên văn", html.Blockquote(target["sentence"]) if target else ""),
             ("Căn cứ", target.get("citation", "")),
@@ -70,7 +72,10 @@ def readings(view: View) -> list[Piece]:
     over, under = parts_of(row, closing=closed(row))
     rules = list(
         dict.fromkeys(
-            filter(None, [target["reading_in_force"], target["second_reading"], _plain(line)])
+            filter(
+                None,
+                [target["reading_in_force"], target["second_reading"], target["plan_reading"]],
+            )
         )
     )
     shown = [_reading(rule, rule == target["reading_in_force"], over, under) for rule in rules]
@@ -88,14 +93,29 @@ def readings(view: View) -> list[Piece]:
             html.Div(shown, className="readings"),
             html.P(_both(rules, over, under), className="says"),
             html.P(text.sentence(chosen), className="under"),
+            *_reasons(line.id),
         )
     ]
 
 
-def _plain(line: Line) -> str:
-    """The plan's own operator as a reading."""
-    threshold = line.target["threshold"]
-    return f"{line.target['operator']} {threshold:g}" if text.known(threshold) else ""
+def _reasons(target: str) -> list[Piece]:
+    """Why the reading in force was chosen, and the choices before it."""
+    found = query.choices(desk().store, target)
+    if not found:
+        return []
+    said = [
+        f"“{_worded(one.reading)}”: {one.by}, {text.minute(one.at)}. Lý do: {one.reason}"
+        for one in found
+    ]
+    former = html.Ul([html.Li(line, className="under") for line in said[1:]])
+    return [
+        html.P(said[0], className="under reading-why"),
+        components.more(f"Những lần chọn trước ({len(said) - 1})", former) if said[1:] else None,
+    ]
+
+
+def _worded(rule: str) -> str:
+    return text.reading(rule) if any(c.isdigit() for c in rule) else "định tính"
 
 
 def _reading(rule: str, in_force: bool, over: Any, under: Any) -> Piece:

@@ -12,7 +12,7 @@ from layouts import components, shell, text
 from layouts.components import Piece
 from layouts.definition import definition, readings
 from layouts.lines import Row, combine, indicators, split
-from layouts.state import ask, desk, link, today
+from layouts.state import ask, desk, home, link, today
 from layouts.view import View, span
 
 
@@ -77,14 +77,14 @@ def _files(question: str, name: str, count: int) -> Piece:
 def _views(known: dict[str, Row]) -> dict[str, View]:
     """Every indicator as its own page sees it, with the standing that readings are tried on."""
     targets = ask(query.targets).to_dict("records")
-    standings = ask(query.standings).to_dict("records")
+    standings = ask(query.standings, org_units=[home()]).to_dict("records")
     lines = {line.id: line for line in combine(targets, standings, known, on=today())}
     of = {key: row["target"] for row in targets for key in split(row["indicators"])}
     views = {}
     for key, row in known.items():
         line = lines.get(of.get(key, ""))
         part = next((p for p in line.parts if p.indicator == key), None) if line else None
-        views[key] = View(key, query.ROOT, "area", True, row, line, part, span(), {})
+        views[key] = View(key, home(), "area", True, row, line, part, span(), {})
     return views
 
 

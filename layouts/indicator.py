@@ -26,7 +26,7 @@ from layouts.lines import (
 from layouts.ranking import ranking
 from layouts.register import clocks, hand_mark
 from layouts.slots import changed, marks, memory
-from layouts.state import ask, callback, desk, link
+from layouts.state import ask, callback, desk, home, link
 from layouts.view import FILTERS, GRAINS, View, again, look
 
 PARTS = ("head", "trend", "months", "ranking")
@@ -102,8 +102,9 @@ def _whose(view: View) -> list[Piece]:
         " · ",
         dcc.Link(view.unit.name, href=places.address(view.org_unit)),
     ]
-    if view.org_unit != AREA:
-        found += [" · ", dcc.Link("xem toàn địa bàn", href=link(f"/indicator/{view.key}"))]
+    if view.org_unit != home():
+        wider = "xem toàn địa bàn" if home() == AREA else f"xem {desk().orgunits[home()].name}"
+        found += [" · ", dcc.Link(wider, href=link(f"/indicator/{view.key}"))]
     if href := lately.cases(view.key, view.org_unit, view.row.get("period")):
         found += [" · ", dcc.Link("xem hồ sơ", href=href)]
     if text.known(window := view.row.get("period")):
@@ -250,6 +251,23 @@ def _closing(view: View) -> list[Piece]:
             ]),
             className="under",
         ),
+        *(_signature(view) if text.known(signed) else ()),
+    ]
+
+
+def _signature(view: View) -> list[Piece]:
+    """Who signed the closing figure and why, and what the data say since."""
+    key = (view.key, view.org_unit)
+    found = query.signed(desk().store, view.line.id if view.line else "-")
+    newest = next((one for one in found if (one.indicator, one.org_unit) == key), None)
+    if newest is None:
+        return []
+    words = f"Ký chốt: {newest.by}, {text.minute(newest.at)}. Lý do: {newest.reason}"
+    marks = str(view.row.get("mark") or "").split("; ")
+    told = next((mark for mark in marks if mark.startswith("số chốt giữ")), "")
+    return [
+        html.P(words, className="under signed-by"),
+        html.P(text.sentence(told), className="says") if told else None,
     ]
 
 

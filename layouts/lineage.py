@@ -12,9 +12,9 @@ from ioc.period import Period
 from kpi import query
 from layouts import components, places, records, shell, text, theme
 from layouts.components import Piece
-from layouts.lines import AREA, Row, indicators
+from layouts.lines import Row, indicators
 from layouts.slots import changed, marks, memory
-from layouts.state import callback, desk, link, now, rows, today
+from layouts.state import callback, desk, home, link, now, rows, today
 from layouts.web.filters import read
 from layouts.web.problems import Problem
 
@@ -29,8 +29,8 @@ def layout(**given: Any) -> Piece:
     shown = pieces(asked)
     known = indicators().get(asked["indicator"])
     name = known["short"] if known else "Chỉ số"
-    unit = asked["org_unit"] if asked["org_unit"] in desk().orgunits else AREA
-    page = link(f"/indicator/{asked['indicator']}", org_unit="" if unit == AREA else unit)
+    unit = asked["org_unit"] if asked["org_unit"] in desk().orgunits else home()
+    page = link(f"/indicator/{asked['indicator']}", org_unit="" if unit == home() else unit)
     return shell.desk_page(
         dcc.Store(id="lineage-asked", data=asked),
         memory("lineage", shown),
@@ -71,7 +71,7 @@ def _body(asked: dict[str, str]) -> list[Piece]:
     given = {name: value for name, value in asked.items() if value}
     given.setdefault("to", Period.of("month", today()).text)
     given.setdefault("from", given["to"])
-    given.setdefault("org_unit", AREA)
+    given.setdefault("org_unit", home())
     meant = read("lineage", given, desk().store, now()).arguments
     key, uid = (meant["indicators"] or [""])[0], meant["org_units"][0]
     deepest = _deepest(uid, meant["last"])

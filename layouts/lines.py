@@ -11,7 +11,7 @@ from ioc.model import WORST_FIRST
 from ioc.rule import parse_rule, satisfies
 from kpi import query
 from layouts import text, theme
-from layouts.state import rows, today
+from layouts.state import home, rows, today
 
 AREA = "area-qb"
 TITLES = {  # targets of several indicators have no name of their own: in a list, on a tile
@@ -121,8 +121,9 @@ class Line:
         return f"/indicator/{self.parts[0].indicator}" if self.parts else "/"
 
 
-def lines(*, org_unit: str = AREA, **when: Any) -> list[Line]:
-    """All targets in the plan's order, with their standings at one org unit."""
+def lines(*, org_unit: str = "", **when: Any) -> list[Line]:
+    """All targets in the plan's order, with their standings at one org unit, by default home."""
+    org_unit = org_unit or home()
     standings = rows(query.standings, org_units=[org_unit], **when)
     said = rows(query.assessments, org_units=[org_unit], **_instant(when))
     return combine(rows(query.targets), standings, indicators(), on=today(), assessments=said)
@@ -150,8 +151,22 @@ def combine(
     found = {(row["target"], row["indicator"]): row for row in rows}
     ends = [text.as_date(day) for target in targets for day in split(target["closing_date"])]
     plan_end = max((end for end in ends if end), default=None)
-    lines = [_line(target, found, known, plan_end, on) for target in targets]
+    lines = [_line(as_read(target), found, known, plan_end, on) for target in targets]
     return [replace(line, assessment=said.get(line.id, {})) for line in lines]
+
+
+def as_read(target: Row) -> Row:
+    """A target with the operator and thresholds of the reading in force; ``plan_reading`` is the
+    plan's own as first read."""
+    first = " ".join([
+        target["operator"],
+        *(f"{n:g}" for n in (target["threshold"], target.get("threshold_high")) if text.known(n)),
+    ])
+    read = target | {"plan_reading": first}
+    if target.get("reading_in_force") in (None, "", first):
+        return read
+    operator, low, high = parse_rule(target["reading_in_force"])
+    return read | {"operator": operator, "threshold": low, "threshold_high": high}
 
 
 def _line(

@@ -14,7 +14,7 @@ from layouts.lines import AREA, Row, indicators
 from layouts.mapview import STEPS, MapView, again, found, look, whole
 from layouts.places import address
 from layouts.slots import changed, marks, memory
-from layouts.state import callback, desk, link, steady, today
+from layouts.state import asker, callback, desk, link, steady, today
 
 PARTS = ("head", "legend", "list", "hideout", "cases", "told")
 LEVELS = {"district": "Cấp huyện", "area": "Địa bàn", "commune": "Xã, phường"}
@@ -105,7 +105,7 @@ def drawn(
     view: MapView, hideout: dict[str, Any], cases: dict[str, Any], page: str, **look: Any
 ) -> Drawing:
     """Org units by their polygons, else as circles; ``page`` begins the ids of the map's parts."""
-    layers = {layer.level: layer for layer in query.layers(desk().store, view.on)}
+    layers = {layer.level: layer for layer in query.layers(desk().store, asker("layers"), view.on)}
     carrying, outline = layers.get(view.level), None
     if carrying is None or view.level == "commune":
         outline = layers.get("district") or layers.get("area")
@@ -117,13 +117,13 @@ def drawn(
         hideout,
         cases,
         label=f"Bản đồ {view.indicator['short']}; cùng số liệu ở danh sách bên cạnh",
-        bounds=maps.BOUNDS if view.org_unit == AREA else maps.around(units),
+        bounds=maps.BOUNDS if view.whole else maps.around(units),
         tiles=desk().settings.tile_url or "",
         page=page,
         **look,
     )
     used = [layer for layer in (carrying, outline) if layer]
-    return Drawing(canvas, used, len(units) - maps.placed(units, carrying, desk().store))
+    return Drawing(canvas, used, len(units) - maps.placed(units, carrying))
 
 
 def canvas(view: MapView, shown: dict[str, Any], page: str = "map") -> Piece:
@@ -151,7 +151,7 @@ def _unplaced(count: int) -> str:
 
 def _crumbs(view: MapView) -> list[Piece] | None:
     """Back from a part of the territory to all of it."""
-    if view.org_unit == AREA:
+    if view.whole:
         return None
     here = desk().orgunits[view.org_unit].name
     return shell.crumb(("Bản đồ", view.address(org_unit="")), (here, ""))
@@ -245,7 +245,7 @@ def _periods(view: MapView) -> Piece:
 def _head(view: MapView, grades: list[str]) -> Piece:
     row = whole(view)
     shown = text.percent(row["numerator"], row["denominator"], *view.borders)
-    name = "Toàn địa bàn" if view.org_unit == AREA else desk().orgunits[view.org_unit].name
+    name = "Toàn địa bàn" if view.whole else desk().orgunits[view.org_unit].name
     counts = text.counts(row["numerator"], row["denominator"])
     absent = text.REASONS.get(row["reason"] or "", "chưa có số liệu")
     told = absent if shown == text.NONE else f"{shown} ({counts})"
@@ -259,7 +259,7 @@ def _head(view: MapView, grades: list[str]) -> Piece:
 
 
 def _list(view: MapView, shown: dict[str, Any]) -> Piece:
-    size = len(shown["list"]) + (view.level == "area" and view.org_unit == AREA)  # and the whole
+    size = len(shown["list"]) + (view.level == "area" and view.whole)  # and the whole
     return components.card(
         text.LEVELS[view.level],
         html.Div(shown["head"], id="map-head"),

@@ -11,7 +11,7 @@ from dash import dcc, html
 from kpi import query
 from layouts import components, lately, text
 from layouts.components import Piece
-from layouts.lines import AREA, Row
+from layouts.lines import Row
 from layouts.mapview import DAYS, KINDS, STATES, MapView
 from layouts.state import count, desk, link, now, rows, today
 
@@ -33,7 +33,7 @@ def cases(view: MapView) -> list[Row]:
 def _asked(view: MapView) -> dict[str, Any]:
     """Open cases, unless the address says when they were opened or in which state they are."""
     chosen: dict[str, Any] = {"located": True}
-    if view.org_unit != AREA:
+    if not view.whole:
         chosen["org_units"] = [view.org_unit]
     if view.kind:
         chosen["kinds"] = [view.kind]
@@ -116,7 +116,7 @@ def _listed(view: MapView) -> dict[str, str]:
     """The same cases as a list."""
     asked = _asked(view)
     return {
-        "org_unit": "" if view.org_unit == AREA else view.org_unit,
+        "org_unit": "" if view.whole else view.org_unit,
         "kind": view.kind,
         "state": view.state,
         "from_": str(asked.get("opened_from", "")),

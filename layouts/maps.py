@@ -24,6 +24,7 @@ from kpi.query import Layer
 from layouts import text
 from layouts.components import Piece
 from layouts.lines import Row
+from layouts.state import asker, desk
 
 NEAR, FAR = 5, 20
 NONE = "none"
@@ -90,11 +91,11 @@ def hideout(rows: Iterable[Row], told: dict[str, list[str]], rule: Rule) -> dict
     }
 
 
-def placed(units: Sequence[OrgUnit], carrying: Layer | None, store: Any) -> int:
+def placed(units: Sequence[OrgUnit], carrying: Layer | None) -> int:
     """How many of the org units the map can draw: by the polygons of a layer, or by a position."""
     if carrying is None:
         return len(circles(units)["features"])
-    drawn = query.features(store, carrying.id)
+    drawn = query.features(desk().store, asker("features"), carrying.id)
     return sum(f'"id":"{unit.uid}"'.encode() in drawn for unit in units)
 
 

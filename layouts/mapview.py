@@ -13,7 +13,7 @@ from ioc.period import Period
 from ioc.rule import Rule, parse_rule
 from kpi import query
 from layouts.lines import AREA, Row, indicators, split
-from layouts.state import FILTERS, desk, link, rows, today
+from layouts.state import FILTERS, desk, home, link, rows, today
 
 FIRST = "I02b"  # what every commune has: where the map opens
 STEPS = ("month", "quarter", "year")
@@ -60,6 +60,11 @@ class MapView:
         return reformed if self.on > DISTRICTS_END else ("district", *reformed)
 
     @property
+    def whole(self) -> bool:
+        """Whether it shows the plan's whole territory."""
+        return self.org_unit == AREA
+
+    @property
     def level(self) -> str:
         return self.chosen or self.levels[0]
 
@@ -72,7 +77,7 @@ class MapView:
         """The filters of the figures on the map, as an address of data takes them."""
         return {
             "indicator": self.key,
-            "org_unit": "" if self.org_unit == AREA else self.org_unit,
+            "org_unit": "" if self.org_unit == home() else self.org_unit,
             "level": self.level,
             "grain": self.period.grain,
             "from_": self.period.text,
@@ -85,7 +90,7 @@ class MapView:
         """What a page remembers of this view."""
         return {
             "indicator": self.key,
-            "org_unit": "" if self.org_unit == AREA else self.org_unit,
+            "org_unit": "" if self.org_unit == home() else self.org_unit,
             "level": self.chosen,
             "to": self.period.text,
             "on": self.on.isoformat() if self.dated else "",
@@ -120,7 +125,7 @@ def look(given: Mapping[str, Any]) -> MapView | None:
     if any(given.get(name) for name in FILTERS if name not in NAMES):
         return None  # a filter that is ignored would give a right-looking wrong map
     known, key = indicators(), wanted["indicator"] or FIRST
-    uid = wanted["org_unit"] or AREA
+    uid = wanted["org_unit"] or home()
     try:
         period = _period(wanted)
         on = date.fromisoformat(wanted["on"]) if wanted["on"] else min(period.end, today())
@@ -164,7 +169,7 @@ def again(given: Any) -> MapView:
 
 def found(view: MapView) -> list[Row]:
     """The figures on the map: one row for every org unit of the level."""
-    inside = {} if view.org_unit == AREA else {"org_units": [view.org_unit]}
+    inside = {} if view.whole else {"org_units": [view.org_unit]}
     return rows(query.values, level=view.level, **_asked(view), **inside)
 
 

@@ -13,7 +13,7 @@ from layouts import components, places, text, theme
 from layouts.components import Piece
 from layouts.lines import AREA, Line, Row, closed, parts_of
 from layouts.slots import Pieces, slot
-from layouts.state import ask, desk, link, today
+from layouts.state import ask, desk, link, readable, today
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Grid:
 def grid() -> Grid:
     """Departments and areas of today, and the standings of all of them."""
     known = desk().orgunits
-    departments = known.population("department", today())
+    departments = [unit for unit in known.population("department", today()) if readable(unit.uid)]
     areas = [
         unit
         for unit in known.open_on(today(), ["area"])
-        if unit.uid != AREA and not known.is_rest(unit.uid)
+        if unit.uid != AREA and not known.is_rest(unit.uid) and readable(unit.uid)
     ]
     frame = ask(query.standings, org_units=[unit.uid for unit in departments + areas])
     standings = {

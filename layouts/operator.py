@@ -142,5 +142,5 @@ def _do(word: str, principal: Principal) -> str:
 def _operator() -> Principal:
     """Who steers; a page seen from elsewhere only reads, whatever it sends."""
     if not writable():
-        raise acts.Refused("Chưa có tài khoản: chỉ điều khiển được từ chính máy này.")
+        raise acts.Refused("Chỉ người vận hành và quản trị điều khiển được màn hình.")
     return who()

@@ -16,7 +16,7 @@ from ioc.model import OrgUnit
 from layouts import components, text
 from layouts.components import Piece
 from layouts.lines import AREA
-from layouts.state import desk
+from layouts.state import desk, readable
 
 LETTERS = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
 TONES = "\u0300\u0309\u0303\u0301\u0323"  # huyền, hỏi, ngã, sắc, nặng
@@ -30,7 +30,10 @@ def address(uid: str) -> str:
 def path(uid: str, *last: str) -> list[tuple[str, str]]:
     """Province, area, org unit, then what of it: the steps of ``shell.crumb``."""
     known = desk().orgunits
-    steps = [(known[one].name, address(one)) for one in [*reversed(known.ancestors(uid)), uid]]
+    steps = [
+        (known[one].name, address(one) if readable(one) else "")
+        for one in [*reversed(known.ancestors(uid)), uid]
+    ]
     steps += [(name, "") for name in last]
     return [("Chỉ tiêu", "/"), *steps[:-1], (steps[-1][0], "")]
 
@@ -62,6 +65,7 @@ def _below(unit: OrgUnit, on: date) -> list[tuple[str, Piece]]:
     inside = [known[uid] for uid in known.children(unit.uid, on)]
     if unit.uid == AREA:
         inside += known.population("department", on)
+    inside = [one for one in inside if readable(one.uid)]
     found = [
         (f"{text.LEVELS[level]} ({len(some)})", _listed(by_name(some), dated=False))
         for level in ("area", "district", "department", "commune")
@@ -86,7 +90,7 @@ def name_of(unit: OrgUnit, *, dated: bool = True) -> Piece:
     """A link to an org unit, with its dates where it is of another epoch."""
     told = life(unit) if dated else ""
     return html.Span([
-        dcc.Link(unit.name, href=address(unit.uid)),
+        dcc.Link(unit.name, href=address(unit.uid)) if readable(unit.uid) else unit.name,
         html.Span(f" {told}", className="place-life") if told else None,
     ])
 

@@ -12,7 +12,7 @@ from kpi.query import CaseFile, Version
 from layouts import components, records, shell, text, theme
 from layouts.components import Piece
 from layouts.slots import changed, marks, memory
-from layouts.state import callback, desk, link, now, who
+from layouts.state import asker, callback, desk, link, now
 
 PARTS = ("body",)
 CODED = ("kind", "state", "category", "channel", "result")
@@ -59,7 +59,7 @@ def draw(_live: Any, asked: Any, seen: Any) -> tuple[Any, ...]:
 def pieces(given: dict[str, Any]) -> dict[str, Any]:
     """All that follows the data."""
     names = (str(given.get(name) or "") for name in ("source", "key"))
-    found = query.case_file(desk().store, who(), *names)
+    found = query.case_file(desk().store, asker("case_file"), *names)
     return {"body": _unknown() if found is None else body(found)}
 
 

@@ -13,9 +13,9 @@ from ioc.period import Period
 from kpi import query
 from layouts import components, places, shell, text, theme
 from layouts.components import Piece
-from layouts.lines import AREA, Row
+from layouts.lines import Row
 from layouts.slots import changed, marks, memory
-from layouts.state import callback, desk, filters, link, now, rows, today, who
+from layouts.state import asker, callback, desk, filters, link, now, rows, today
 from layouts.web.filters import Asked, read
 from layouts.web.problems import Problem
 
@@ -27,7 +27,7 @@ def layout(**given: Any) -> Piece:
     """The records that the address asks for, or what is wrong with it."""
     asked = filters(given)
     shown = pieces(asked)
-    steps = [*places.path(asked.get("org_unit", AREA))] if _one_unit(asked) else [("Chỉ tiêu", "/")]
+    steps = [*places.path(asked["org_unit"])] if _one_unit(asked) else [("Chỉ tiêu", "/")]
     steps[-1] = (steps[-1][0], places.address(asked["org_unit"]) if _one_unit(asked) else "/")
     return shell.desk_page(
         dcc.Store(id="records-asked", data=asked),
@@ -162,7 +162,7 @@ def _safe(given: dict[str, str]) -> dict[str, str]:
 def _list(asked: dict[str, str], meant: Asked) -> Piece:
     after = str(meant.after) or None
     ask = {"limit": PAGE + 1, "after": after, "now": now()} | meant.arguments
-    answer = query.records(desk().store, who(), **ask)
+    answer = query.records(desk().store, asker("records"), **ask)
     count, found = answer.count(), answer.records()
     if not found:
         return html.Section(

@@ -206,7 +206,9 @@ def _level(line: Line) -> Piece:
 
 
 def _readings(line: Line) -> str:
-    other = text.reading(line.target["second_reading"])
+    rules = [line.target["plan_reading"], line.target["second_reading"]]
+    other = next(rule for rule in rules if rule != line.target["reading_in_force"])
+    other = text.reading(other) if any(c.isdigit() for c in other) else "định tính"
     return f"Đang dùng: {line.level}; cách đọc thứ hai: {other}"
 
 

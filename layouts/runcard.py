@@ -32,7 +32,7 @@ def card(source: str, run: str) -> Piece:
         return None
     row = found[0]
     return components.card(
-        f"Lần chạy số {run}" + (": tệp nhập tay" if row["given_by"] else ""),
+        f"Lần chạy số {run}" + _what(row),
         components.facts(_facts(row), class_name="source-facts"),
         html.P(row["note"], className="under") if row["note"] else None,
         refused(source, int(run)),
@@ -40,13 +40,23 @@ def card(source: str, run: str) -> Piece:
     )
 
 
+def _what(row: Row) -> str:
+    if not row["given_by"]:
+        return ""
+    return ": đọc lại dòng bị loại" if _replays(row) else ": tệp nhập tay"
+
+
+def _replays(row: Row) -> bool:
+    return bool(row["address"] == query.REFUSED_ROWS)
+
+
 def _facts(row: Row) -> list[tuple[str, Piece]]:
     mark = theme.outcome(row["outcome"] or "")
     shape = components.shape(mark, f"hue-run-{row['outcome'] or 'running'}")
     by_hand = row["given_by"]
     return [
-        ("Người đưa", by_hand),
-        ("Tệp" if by_hand else "Nơi đọc", row["address"]),
+        ("Người yêu cầu" if _replays(row) else "Người đưa", by_hand),
+        ("Tệp" if by_hand and not _replays(row) else "Nơi đọc", row["address"]),
         ("Mã băm SHA-256", html.Code(row["response_hash"], className="place")),
         ("Bắt đầu", text.minute(row["started_at"])),
         ("Kết quả", html.Span([shape, html.Span(mark.word, className="word")], className="status")),

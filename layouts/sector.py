@@ -11,12 +11,12 @@ from dash import Input, Output, State, dcc, html
 
 from layouts import components, lately, scorecard, sectormap, sectorsystems, shell, text
 from layouts.components import Piece
-from layouts.lines import AREA, Row, tally
+from layouts.lines import Row, tally
 from layouts.register import clocks
 from layouts.sectortrend import card as trend
 from layouts.sectorview import SPANS, Sector, again, grain, look
 from layouts.slots import changed, marks, memory
-from layouts.state import callback, link
+from layouts.state import callback, home, link
 
 PARTS = ("counts", "targets", "others", "cases", "sources")
 
@@ -94,7 +94,7 @@ def _targets(sector: Sector) -> Piece:
     """Its targets as the page of an org unit shows them."""
     if not sector.lines:
         return None
-    asked = {"indicator": ",".join(sector.indicators), "org_unit": AREA}
+    asked = {"indicator": ",".join(sector.indicators), "org_unit": home()}
     return components.card(
         "Chỉ tiêu của đề án",
         scorecard.table(sector.seen, trend="Diễn biến"),
@@ -123,7 +123,7 @@ def _files(sector: Sector) -> Piece:
         if not keys:
             continue
         told = sector.seen.months[keys[0]]
-        asked = {"indicator": ",".join(keys), "org_unit": AREA, "grain": name}
+        asked = {"indicator": ",".join(keys), "org_unit": home(), "grain": name}
         asked |= {"from_": told[0]["period"], "to": told[-1]["period"]}
         of = components.downloads("/api/v1/values", link, len(keys) * many, **asked)
         files.append(html.Span([f"từng {text.GRAINS[name]} ", of]))

@@ -10,10 +10,10 @@ from ioc.errors import IocError
 from ioc.period import Period
 from kpi import query
 from layouts import text
-from layouts.lines import AREA, Line, Row, combine, indicators, split
+from layouts.lines import Line, Row, combine, indicators, split
 from layouts.places import alphabetical
 from layouts.scorecard import Seen
-from layouts.state import desk, rows, today
+from layouts.state import desk, home, rows, today
 from layouts.view import newest
 
 SPANS = {"month": 13, "quarter": 13, "year": 6}
@@ -101,7 +101,7 @@ def look(key: str, indicator: str = "") -> Sector | None:
     if inside is None or (indicator and indicator not in inside):
         return None
     known, fed = indicators(), [name for name, row in inside.items() if row["source"]]
-    standings = rows(query.standings, indicators=list(inside)) if inside else []
+    standings = rows(query.standings, indicators=list(inside), org_units=[home()]) if inside else []
     every = combine(rows(query.targets), standings, known, on=today())
     sources = {
         row["source"]: row
@@ -109,7 +109,7 @@ def look(key: str, indicator: str = "") -> Sector | None:
         if row["sector"] == key or row["source"] in {known[name]["source"] for name in fed}
     }
     last = _last_periods([inside[name] for name in fed])
-    seen = Seen(desk().orgunits[AREA], today(), of_sector(every, inside), standings, last)
+    seen = Seen(desk().orgunits[home()], today(), of_sector(every, inside), standings, last)
     return Sector(key, indicator, inside, sources, seen)
 
 
@@ -120,7 +120,7 @@ def _last_periods(fed: list[Row]) -> dict[str, list[Row]]:
         keys = [row["indicator"] for row in fed if grain(row) == name]
         last = Period.of(name, today())
         span = {"grain": name, "first": last.previous(many - 1), "last": last}
-        for row in rows(query.values, indicators=keys, org_units=[AREA], **span) if keys else []:
+        for row in rows(query.values, indicators=keys, org_units=[home()], **span) if keys else []:
             found.setdefault(row["indicator"], []).append(row)
     return found
 

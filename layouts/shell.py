@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import dash
 from dash import Input, Output, dcc, html
 
-from layouts import PAGES, finder, state, text
+from ioc.errors import Forbidden
+from kpi import query
+from layouts import PAGES, access, finder, state, text
 from layouts.components import Piece
 
 PRODUCT = "Trung tâm điều hành thông minh"
 TERRITORY = "Địa bàn tỉnh Quảng Bình (cũ)"
 SAMPLE = "DỮ LIỆU MẪU"
+ADMINISTER = ("operator", "admin")
 
 
 def install(app: dash.Dash) -> None:
@@ -28,7 +32,7 @@ def install(app: dash.Dash) -> None:
             path_template=page.path if varies else None,
             name=page.title,
             title=f"{page.title} · {PRODUCT}",
-            layout=module.layout,
+            layout=admitted(page.path, module.layout),
         )
     dash.register_page(
         "layouts.not_found_404",
@@ -39,6 +43,42 @@ def install(app: dash.Dash) -> None:
     )
     for parts, options, function in state.CALLBACKS:
         app.callback(*parts, **options)(function)
+
+
+def admitted(path: str, layout: Callable[..., Piece]) -> Callable[..., Piece]:
+    """A page for those whose role may see it, and for the others a page that says so."""
+
+    def page(**given: Any) -> Piece:
+        try:
+            access.check(state.who(), "pages", path)
+            state.home()
+            return layout(**given)
+        except Forbidden as error:
+            return outside(str(error))
+
+    return page
+
+
+def outside(why: str) -> Piece:
+    """A page that this account may not see, or not of this org unit."""
+    return desk_page(
+        html.Div(
+            [
+                html.H1("Ngoài phạm vi"),
+                html.P(f"{text.sentence(why)}", className="lede"),
+                dcc.Link("Về trang đầu", href="/", className="button"),
+            ],
+            className="blank",
+        )
+    )
+
+
+def territory() -> str:
+    """Which part of the territory the reader sees: all of it, or their own."""
+    home = query.home(state.desk().store, state.who())
+    if home == query.ROOT:
+        return TERRITORY
+    return f"Phạm vi: {state.desk().orgunits[home].name}" if home else "Ngoài phạm vi"
 
 
 def layout() -> Piece:
@@ -73,7 +113,7 @@ def desk_page(
             className="on" if page.path == active else "",
         )
         for page in PAGES
-        if page.menu
+        if page.menu and access.may(state.who().role, "pages", page.path)
     ]
     return html.Div(
         [
@@ -83,7 +123,7 @@ def desk_page(
                     dcc.Link(
                         [
                             html.Span(PRODUCT, className="brand-name"),
-                            html.Span(TERRITORY, className="brand-place"),
+                            html.Span(territory(), className="brand-place"),
                         ],
                         href="/",
                         className="brand",
@@ -91,6 +131,7 @@ def desk_page(
                     html.Nav(menu, **{"aria-label": "Trang"}),
                     finder.box(asked),
                     sample_mark(),
+                    own_account(),
                     theme_button(),
                     clock(),
                 ],
@@ -99,9 +140,11 @@ def desk_page(
             html.Nav(crumbs, className="crumbs", **{"aria-label": "Đường dẫn"}) if crumbs else None,
             html.Main(children, id="main"),
             html.Footer([
-                html.Span(f"{PRODUCT} — {TERRITORY}"),
+                html.Span(f"{PRODUCT} — {territory()}"),
                 html.Span(version_text(), id="footer-version"),
                 html.Span("Giờ Việt Nam (UTC+7)"),
+                dcc.Link("Quản trị", href="/admin") if state.who().role in ADMINISTER else None,
+                open_notice(),
             ]),
         ],
         className="desk",
@@ -117,6 +160,20 @@ def sample_mark() -> Piece:
         className="sample-mark",
         title="Số liệu tổng hợp để trình diễn, không phải số thật",
     )
+
+
+def open_notice() -> Piece | None:
+    """Says that nobody signs in here, and therefore nobody else may come."""
+    if state.desk().settings.auth != "open":
+        return None
+    return html.Span("Chế độ mở: không đăng nhập, chỉ dùng trên máy này", className="open-notice")
+
+
+def own_account() -> Piece | None:
+    """The way to one's own account, and with it out of here."""
+    if state.desk().settings.auth != "accounts":
+        return None
+    return html.A(state.who().name, href="/account", className="own-account", title="Tài khoản")
 
 
 def theme_button() -> Piece:

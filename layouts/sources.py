@@ -76,6 +76,7 @@ class Known(NamedTuple):
     row: Row
     runs: list[Row]
     rejected: list[Row]
+    paused: Row
 
 
 def board(one: str = "") -> list[Known]:
@@ -83,27 +84,38 @@ def board(one: str = "") -> list[Known]:
     found = ask(query.sources).to_dict("records")
     runs = ask(query.runs, limit=RUNS).to_dict("records")
     rejected = ask(query.rejections, limit=500).to_dict("records")
+    paused = _pauses([row["source"] for row in found if row["paused"]])
     return [
         Known(
             row,
             [run for run in runs if run["source"] == row["source"]],
             [item for item in rejected if item["source"] == row["source"]],
+            paused.get(row["source"], {}),
         )
         for row in found
         if one in ("", row["source"])
     ]
 
 
+def _pauses(names: list[str]) -> dict[str, Row]:
+    """The order that paused each of these sources."""
+    if not names:
+        return {}
+    orders = ask(query.asked, sources=names).to_dict("records")
+    done = [row for row in orders if row["kind"] == "pause" and row["state"] == "done"]
+    return {row["source"]: row for row in reversed(done)}
+
+
 def pieces(found: list[Known], *, whole: bool) -> dict[str, Piece]:
     """All that follows the data, by slot."""
     shown: dict[str, Piece] = {}
-    for row, every, rejected in found:
+    for row, every, rejected, paused in found:
         runs = [run for run in every if not run["given_by"]]  # what it was read by, on schedule
         last = next((run for run in runs if text.known(run["ended_at"])), {})
         name = row["source"]
         shown |= {
             f"{name}:state": _state(row),
-            f"{name}:fault": _fault(last),
+            f"{name}:fault": _paused(paused) or _fault(last),
             f"{name}:blocks": blocks(runs),
             f"{name}:facts": components.facts(_facts(row, last), class_name="source-facts"),
             f"{name}:reasons": _reasons(row, rejected),
@@ -166,6 +178,14 @@ def _more(title: str, *inside: Piece, whole: bool) -> Piece:
     if whole:
         return html.Div([html.H3(title), *inside], className="refused")
     return components.more(title, *inside)
+
+
+def _paused(order: Row) -> Piece:
+    """Who paused a source, when and why."""
+    if not order:
+        return None
+    words = f"{order['who']} tạm dừng lúc {text.minute(order['at'], now())}: {order['note']}"
+    return html.P(words, className="note-bad")
 
 
 def _fault(last: Row) -> Piece:

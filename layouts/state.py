@@ -17,9 +17,11 @@ import pandas as pd
 from flask import current_app, g, has_request_context
 
 from ioc.clock import right_now
+from ioc.errors import Forbidden
 from ioc.period import LOCAL
 from ioc.principal import Principal
 from kpi import query
+from layouts import access
 
 EXTENSION = "ioc"
 TIMELESS = frozenset({
@@ -29,6 +31,7 @@ TIMELESS = frozenset({
     "tasks",
 })  # answers that age by the day only
 KEPT = 128
+OUTSIDE = "Tài khoản này chưa được giao đơn vị nào."
 FILTERS = (
     "q task project sector source kind state org_unit element indicator target level grain from to"
     " on as_of frame open overdue located days limit after figure run period"
@@ -64,9 +67,26 @@ def who() -> Principal:
     return g.principal if has_request_context() else Principal.local_admin()
 
 
+def home() -> str:
+    """The org unit on which pages open: the plan's territory, else the top of one's own scope.
+
+    Raises:
+        Forbidden: no org unit may be read at all.
+    """
+    found = query.home(desk().store, who())
+    if not found:
+        raise Forbidden(OUTSIDE)
+    return found
+
+
+def readable(org_unit: str) -> bool:
+    """Whether an org unit is there and in the scope of this request."""
+    return who().may_read(org_unit, desk().orgunits)
+
+
 def writable() -> bool:
-    """Whether people may give figures here: without accounts only at this machine itself."""
-    return desk().settings.auth == "open" and who().role in ("operator", "admin")
+    """Whether whoever asks may give figures: by role; in open mode that is this machine itself."""
+    return who().role in ("operator", "admin")
 
 
 def now() -> datetime:
@@ -113,12 +133,23 @@ def count(question: Callable[..., Any], **args: Any) -> int:
     return _asked(question, "count", args)
 
 
+def asker(question: str) -> Principal:
+    """The principal of this request, whose role may ask this question.
+
+    Raises:
+        Forbidden: it may not.
+    """
+    access.check(who(), "questions", question)
+    return who()
+
+
 def _asked(question: Callable[..., Any], reader: str, args: dict[str, Any]) -> Any:
-    store, principal = desk().store, who()
     name = question.__name__
+    store, principal = desk().store, asker(name)
     if name not in TIMELESS:
         return getattr(question(store, principal, now=now(), **args), reader)()
-    key = (name, reader, principal.scope, today(), repr(sorted(args.items())))
+    chosen = query.choices(store)[:1] if name == "targets" else ()  # a reading counts at once
+    key = (name, reader, principal.scope, today(), repr(sorted(args.items())), repr(chosen))
     with desk().lock:
         if key in desk().kept:
             desk().kept.move_to_end(key)
@@ -141,7 +172,7 @@ def pulse() -> dict[str, Any]:
     store = desk().store
     return {
         "version": store.version(),
-        "topics": dict(store.topics()),
+        "topics": query.topics(store, who()),
         "at": now().isoformat(timespec="seconds"),
     }
 

@@ -294,6 +294,13 @@ def sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 
+ACCESS = {
+    "public": "công khai: mọi tài khoản được xem",
+    "internal": "nội bộ: tài khoản được giao chỉ số nội bộ",
+    "restricted": "hạn chế: tài khoản được giao riêng",
+}
+"""Who an indicator is for, by its class."""
+
 POPULATION = {
     "area": "toàn địa bàn",
     "department": "sở, ban, ngành",

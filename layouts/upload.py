@@ -17,10 +17,7 @@ from layouts.state import ask, callback, desk, link, now, today, writable
 
 SHOWN = 20
 PERIODS = {"month": 13, "quarter": 5, "year": 3}
-CLOSED = (
-    "Hệ thống chưa có tài khoản, nên chỉ nhận tệp khi trang chạy trên chính máy này và không mở"
-    " ra mạng (IOC_AUTH=open, 127.0.0.1)."
-)
+CLOSED = "Chỉ người vận hành và quản trị được nộp tệp."
 LEDE = (
     "Cho nguồn gửi bảng tính. Số nhập tay qua cùng những bước kiểm tra như mọi số khác và mang dấu"
     " “nhập tay” cho đến khi hệ thống của nguồn báo chính số đó."

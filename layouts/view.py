@@ -10,8 +10,8 @@ from ioc.errors import IocError
 from ioc.model import OrgUnit
 from ioc.period import Period
 from kpi import query
-from layouts.lines import AREA, Line, Part, Row, closed, combine, indicators, split, unsure
-from layouts.state import ask, desk, link, rows, today
+from layouts.lines import Line, Part, Row, closed, combine, indicators, split, unsure
+from layouts.state import ask, desk, home, link, rows, today
 from layouts.text import known
 
 LEVELS = ("area", "department", "commune", "district")
@@ -103,7 +103,7 @@ class View:
     def address(self, **changes: Any) -> str:
         """This view with something changed; defaults stay out of the address."""
         given: dict[str, Any] = {
-            "org_unit": "" if self.org_unit == AREA else self.org_unit,
+            "org_unit": "" if self.org_unit == home() else self.org_unit,
             "level": "" if self.level == LEVELS[0] else self.level,
             "figure": "" if self.closing else "live",
             **self.span.asked,
@@ -119,7 +119,7 @@ def look(
     ``span_``: grain, first and last period of the history.
     """
     catalogue = indicators()
-    uid = org_unit or AREA
+    uid = org_unit or home()
     if key not in catalogue or uid not in desk().orgunits:
         return None
     targets = ask(query.targets).to_dict("records")

@@ -28,51 +28,11 @@ from layouts.web import guard
 from tests.test_downloads import loaded  # noqa: F401  a fixture
 from tests.test_guard import HERE, bodies, dump, wellformed
 
-ACCESS = {
-    # everybody: nothing that says a figure
-    "/healthz": "public",
-    "/readyz": "public",
-    "/metrics": "public",
-    "/_favicon.ico": "public",
-    "/assets/<path:filename>": "public",
-    "/_dash-component-suites/<string:package_name>/<path:fingerprinted_path>": "public",
-    # a principal, and the question checks its scope once more
-    "/": "principal",
-    "/<path:path>": "principal",
-    "/_dash-layout": "principal",
-    "/_dash-dependencies": "principal",
-    "/_dash-update-component": "principal",
-    "/_reload-hash": "principal",
-    "/events": "principal",
-    "/geo/<layer>.json": "principal",
-    "/upload/template/<source>.xlsx": "principal",
-    "/code.svg": "principal",
-    "/upload/<source>": "principal",  # and only where whoever asks may write
-    "/api/": "principal",
-    "/api/<path:path>": "principal",
-    "/api/v1/<question>.<any(json, csv):kind>": "principal",
-}
-
 
 @pytest.fixture
 def wired(loaded: Any, tmp_path: Path) -> Any:  # noqa: F811
     """The product on a store that knows something."""
     return program.create_app(Settings(data=tmp_path, database_url=loaded.url), loaded)
-
-
-def test_every_route_stands_in_the_access_matrix(wired):
-    assert {rule.rule for rule in wired.server.url_map.iter_rules()} == set(ACCESS)
-
-
-def test_the_matrix_is_true_for_a_stranger(sqlite_store, tmp_path):
-    locked = Settings(auth="accounts", data=tmp_path, database_url=sqlite_store.url)
-    client = program.create_app(locked, sqlite_store).server.test_client()
-    for rule, who in ACCESS.items():
-        address = re.sub(r"<any\(.*?>", "json", rule)
-        address = re.sub(r"<[^>]*>", "standings", address)
-        method = client.post if rule == guard.CALLBACK else client.get
-        status = method(address, base_url="https://ioc.example").status_code
-        assert (status == 401) == (who == "principal"), (rule, status)
 
 
 def test_pages_are_vietnamese_before_any_script_has_run(wired):

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from ioc.errors import IocError
 from ioc.settings import Settings
-from kpi import archive, backup, belongings, evidence, migrate, schema
+from kpi import archive, audit, backup, belongings, evidence, migrate, schema
 from kpi.store import KpiStore, open_store
 from layouts.web import api
 from tests.worlds import DOSSIERS, STAFF, World, dossier, dossiers, rows, share
@@ -105,6 +105,9 @@ def release(world: World) -> None:
 def test_a_restore_on_another_machine_answers_byte_for_byte_as_before(
     lived, here, another, tmp_path
 ):
+    for what in ("một", "hai"):
+        audit.write(lived.store, "export", "lan", what, now=lived.now)
+    told = audit.verify(lived.store)
     before = exports(lived, lived.store)
     assert len(set(before)) > 4, "the instants must differ, or the test proves nothing"
     file = saved(lived.store, here, tmp_path / "a.tar.gz")
@@ -112,6 +115,9 @@ def test_a_restore_on_another_machine_answers_byte_for_byte_as_before(
     assert "Đã khôi phục" in said[0]
     with opened(another, lived.store) as restored:
         assert exports(lived, restored) == before
+        assert audit.verify(restored) == told and told.broken is None
+        with pytest.raises(sa.exc.DBAPIError, match="append-only"), restored.write() as connection:
+            connection.exec_driver_sql("DELETE FROM audit")
         for table in schema.metadata.tables:
             assert rows(restored, table) == rows(lived.store, table), table
         lived_there = World(restored, lived.now)  # and life goes on

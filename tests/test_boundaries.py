@@ -14,10 +14,12 @@ from pyproj import Transformer
 
 import app as program
 from ioc.errors import IocError
+from ioc.principal import Principal
 from kpi import boundaries, query
 from kpi.boundaries import Vintage, import_boundaries
 from kpi.geometry import SCHEMATIC
 
+ADMIN = Principal.local_admin()
 BEFORE, AFTER = date(2025, 6, 30), date(2025, 7, 1)
 NOW = datetime(2026, 11, 24, 2, tzinfo=UTC)
 TRULY = Vintage(level="district", on=date(2024, 1, 1), source="Sở TNMT", licence="CC BY 4.0")
@@ -75,11 +77,11 @@ def told(sqlite_store):
 
 
 def imported(store, on=BEFORE):
-    return [layer for layer in query.layers(store, on) if not layer.schematic]
+    return [layer for layer in query.layers(store, ADMIN, on) if not layer.schematic]
 
 
 def drawn_in(store, layer):
-    return json.loads(query.features(store, layer))["features"]
+    return json.loads(query.features(store, ADMIN, layer))["features"]
 
 
 def refusal(told, path, vintage=TRULY, **how):
@@ -91,7 +93,7 @@ def refusal(told, path, vintage=TRULY, **how):
 
 def test_the_schematic_shows_districts_while_they_exist_and_areas_always(sqlite_store):
     before, after = (
-        {one.level: one for one in query.layers(sqlite_store, on)} for on in (BEFORE, AFTER)
+        {one.level: one for one in query.layers(sqlite_store, ADMIN, on)} for on in (BEFORE, AFTER)
     )
     assert set(before) == {"area", "district"} and set(after) == {"area"}
     assert all(one.schematic and one.licence == "ODbL 1.0" for one in before.values())
@@ -99,7 +101,7 @@ def test_the_schematic_shows_districts_while_they_exist_and_areas_always(sqlite_
         uids = [feature["id"] for feature in drawn_in(sqlite_store, layer.id)]
         assert len(uids) == 8 and all(sqlite_store.orgunits[uid].level == level for uid in uids)
     with pytest.raises(query.UnknownFilter, match="nowhere"):
-        query.features(sqlite_store, "nowhere")
+        query.features(sqlite_store, ADMIN, "nowhere")
 
 
 def test_two_vintages_stand_side_by_side_and_the_map_follows_the_date(store, write):
@@ -181,7 +183,9 @@ def test_units_are_found_by_code_then_by_name_but_never_without_accents(told, wr
 def test_areas_answer_to_the_code_and_name_of_the_district_that_they_were(told, write):
     areas = Vintage(level="area", on=AFTER, source="x", licence="y")
     assert "(8 đơn vị), hiệu lực … – …" in told(write("a.geojson"), areas)
-    assert {layer.level: layer.id for layer in query.layers(told.store, AFTER)} == {"area": "area"}
+    assert {layer.level: layer.id for layer in query.layers(told.store, ADMIN, AFTER)} == {
+        "area": "area"
+    }
 
 
 def test_strangers_and_doubles_are_refused_and_left_out_only_on_demand(told, write):
@@ -246,7 +250,7 @@ def test_a_heavy_file_becomes_light_and_neighbours_keep_one_border(told, write):
     fine = [shapely.Polygon(list(winding(shape.exterior.coords))) for shape in POLYGONS]
     assert shapely.coverage_is_valid(fine) and shapely.is_valid(fine).all()
     told(write("a.gpkg", shapes=fine))
-    body = query.features(told.store, "district")
+    body = query.features(told.store, ADMIN, "district")
     assert 50_000 < len(gzip.compress(body)) <= boundaries.HEAVIEST
     shapes = [shapely.from_geojson(json.dumps(f["geometry"])) for f in json.loads(body)["features"]]
     assert shapely.coverage_is_valid(shapes), "no gap and no overlap between neighbours"

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from ioc.settings import Settings
-from kpi import backup, doctor, health
+from kpi import audit, backup, doctor, health
 from kpi.doctor import Finding, Level, examine
 from kpi.migrate import head
 from kpi.schema import micros
@@ -55,7 +55,7 @@ def ill(world: World, folder: Path) -> dict[str, Finding]:
 def test_a_healthy_system_passes_every_check(healthy, tmp_path):
     findings = list(examine(healthy.store, settings(healthy, tmp_path)))
     assert [str(one) for one in findings if one.level is not Level.fine] == []
-    assert len(findings) == 11
+    assert len(findings) == 12
     assert all(str(one).startswith("ĐẠT ") and not one.todo for one in findings)
 
 
@@ -123,3 +123,30 @@ def test_what_cannot_be_looked_at_is_a_finding_and_no_stack_trace(healthy, tmp_p
     finally:
         change(healthy, "ALTER TABLE elsewhere RENAME TO watermark")
     assert found["nguồn"].level is Level.broken and "không kiểm tra được" in found["nguồn"].said
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET what = 'targets.cSv' WHERE number = 2",
+        "DELETE FROM audit WHERE number = 2",
+        "DELETE FROM audit WHERE number = 3",
+    ],
+)
+def test_one_changed_byte_or_removed_entry_of_the_audit_is_broken(store, now, tmp_path, statement):
+    """In a database of its own: what is done to the audit stays."""
+
+    def found():
+        said = examine(store, Settings(data=tmp_path, database_url=store.url))
+        return next(one for one in said if one.check == "nhật ký kiểm toán")
+
+    for _ in range(3):
+        audit.write(store, "export", "lan", "targets.csv", now=now)
+    assert found().level is Level.fine
+    keepers = ["audit_UPDATE", "audit_DELETE"] if store.sqlite else ["audit_keep ON audit"]
+    with store.write() as connection:
+        for keeper in keepers:
+            connection.exec_driver_sql(f"DROP TRIGGER {keeper}")
+        connection.exec_driver_sql(statement)
+    assert found().level is Level.broken
+    assert f"từ mục {statement[-1]}" in found().said

@@ -15,6 +15,7 @@ from dash import no_update
 import app as program
 from ioc.model import Record
 from ioc.period import day_number
+from ioc.principal import Principal
 from ioc.rule import Rule, parse_rule
 from ioc.settings import Settings
 from kpi import health, query, schema
@@ -386,7 +387,9 @@ def test_the_ids_of_the_features_are_the_org_units_of_the_map(reader):
 
 def test_a_layer_with_its_hash_is_kept_for_a_year_and_asked_again_costs_nothing(reader):
     client = reader.app.server.test_client()
-    layer = query.layers(reader.world.store, at("2026-01-01 08:00").date())[0]
+    layer = query.layers(
+        reader.world.store, Principal.local_admin(), at("2026-01-01 08:00").date()
+    )[0]
     accepted = {"Accept-Encoding": "gzip"}
     first = client.get(maps.url(layer), base_url=HERE, headers=accepted)
     assert "max-age=31536000" in first.headers["Cache-Control"]

@@ -605,15 +605,13 @@ def test_an_assessment_stands_beside_the_headline_of_a_target_without_a_number(r
     assert "Đánh giá" not in reader.read(indicator.layout, key="I02b")
 
 
-def test_where_people_may_not_write_there_is_no_form_and_its_callback_refuses(reader, tmp_path):
-    settings = Settings(data=tmp_path, database_url=reader.world.store.url, auth="accounts")
+def test_where_people_may_not_write_there_is_no_form_and_its_callback_refuses(reader):
     with reader.request():
-        state.desk().settings, kept = settings, state.desk().settings
+        g.principal = Principal("lan", "analyst")
         page = list(walk(indicator.layout(key="I12b")))
         said = assessments.save(1, {"key": "I12b"}, "satisfied", "1/1/2026", "x" * 20, "abc", "abc")
         upload_page = words(upload.layout(source="staff").children)
-        state.desk().settings = kept
-    assert not having(page, id="assess-save") and "chỉ ghi được" in said[0]
-    assert "IOC_AUTH=open" in upload_page and "Chọn tệp" not in upload_page
+    assert not having(page, id="assess-save") and "Chỉ người vận hành" in said[0]
+    assert "được nộp tệp" in upload_page and "Chọn tệp" not in upload_page
     with reader.request():
         assert having(list(walk(indicator.layout(key="I12b"))), id="assess-save")

@@ -59,3 +59,14 @@ def test_classes_and_dates_narrow_the_rights():
     assert who.valid_on(date(2025, 6, 30))
     assert not who.valid_on(date(2025, 7, 1))
     assert not who.valid_on(date(2024, 12, 31))
+
+
+def test_the_head_of_an_abolished_district_keeps_its_history_and_not_its_successors_present():
+    district, after = "district-450-0000", date(2025, 8, 1)
+    who = head(district)
+    assert who.may_read(district, UNITS)
+    assert not any(who.may_read(unit.uid, UNITS) for unit in UNITS.open_on(after))
+    granted = head(district, "commune-18859-2025-07-01")
+    assert [unit.uid for unit in UNITS.open_on(after) if granted.may_read(unit.uid, UNITS)] == [
+        "commune-18859-2025-07-01"
+    ]

@@ -32,7 +32,6 @@ from ioc.source import Source
 from kpi import acts, health, query, requests
 from kpi.catalogue import load_catalogue
 from kpi.store import KpiStore, open_store
-from layouts.web import guard
 from tests.fields import sheet_source
 
 ADMIN = Principal.local_admin()
@@ -506,21 +505,24 @@ def test_a_body_over_the_cap_is_refused_unread_and_nothing_changes_on_get(
     assert given(sqlite_store) == []
 
 
-def test_where_there_are_accounts_but_no_way_to_sign_in_nobody_gives_a_file(
-    sqlite_store: KpiStore, source: Source, settings: Any, monkeypatch: Any
+@pytest.mark.parametrize(("role", "status"), [("operator", 202), ("analyst", 403), (None, 401)])
+def test_where_there_are_accounts_an_operator_gives_a_file_under_the_own_name(
+    sqlite_store: KpiStore, source: Source, settings: Any, role: Any, status: int
 ) -> None:
-    """Not even somebody whom the door let in: who may write elsewhere is decided with accounts."""
     ready(sqlite_store, source, settings)
-    monkeypatch.setattr(guard, "identify", lambda settings: ADMIN)
-    locked = Settings(data=settings.data, database_url=sqlite_store.url, auth="accounts")
-    client = program.create_app(locked, sqlite_store).server.test_client()
-    answer = client.post(
-        "/upload/staff",
-        base_url="https://ioc.example",
-        data=b"x",
-        headers=RAW | {"X-File-Name": "a.csv"},
+    who = Principal("hoa", role) if role else None
+    locked = Settings(
+        data=settings.data, database_url=sqlite_store.url, auth="accounts", hosts="ioc.example"
     )
-    assert answer.status_code == 403 and given(sqlite_store) == []
+    client = program.create_app(locked, sqlite_store, lambda: who).server.test_client()
+    headers = RAW | {"X-File-Name": "a.csv"}
+    answer = client.post(
+        "/upload/staff", base_url="https://ioc.example", data=b"x", headers=headers
+    )
+    assert answer.status_code == status
+    with sqlite_store.read() as connection:
+        asked = connection.execute(sa.text("SELECT who FROM request")).scalars().all()
+    assert asked == (["hoa"] if status == 202 else [])
 
 
 # -- bombs and people ------------------------------------------------------------------------------

@@ -303,9 +303,13 @@ def tables(store: KpiStore, names: Iterable[str] = STORED) -> dict[str, list[tup
 
 
 def empty(store: KpiStore) -> None:
-    """Forget all but what is configured, so that one database serves many examples."""
+    """Forget all but what is configured, so that one database serves many examples.
+
+    The audit stays: nothing of it can be deleted.
+    """
     with store.write() as connection:
         said = "watermark poll_run rejection source seal topic request assessment steering".split()
+        said += "reading_choice closing_signature config_version".split()
         for name in (*STORED, *said):
             connection.exec_driver_sql(f"DELETE FROM {name}")
         connection.exec_driver_sql("UPDATE boundary SET at = 0, version = 1")

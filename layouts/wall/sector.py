@@ -88,6 +88,8 @@ def key_of(wall: Wall) -> str:
     if chosen != WORST:
         return chosen
     failing = worst.ranked(wall.numeric) or wall.numeric
+    if not failing:  # whoever reads no target has a wall too
+        return ""
     return str(indicators()[failing[0].parts[0].indicator]["sector"])
 
 

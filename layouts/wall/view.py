@@ -15,8 +15,8 @@ from kpi import query
 from kpi.query import Steering
 from layouts import sectorview
 from layouts import view as indicator
-from layouts.lines import AREA, Line, Row, indicators, lines
-from layouts.state import desk, rows, today
+from layouts.lines import Line, Row, indicators, lines
+from layouts.state import desk, home, rows, today
 from layouts.wall import legibility, scenes
 from layouts.wall.legibility import DIAGONAL, DISTANCE, SHAPE, Plan
 from layouts.wall.scenes import Programme, Scene
@@ -98,7 +98,7 @@ class Wall:
 
     def href(self, line: Line) -> str:
         """The page of a target's indicator, of the org unit that this wall shows."""
-        return line.href if self.org_unit == AREA else f"{line.href}?org_unit={self.org_unit}"
+        return line.href if self.org_unit == home() else f"{line.href}?org_unit={self.org_unit}"
 
 
 def programme() -> Programme:
@@ -110,7 +110,7 @@ def programme() -> Programme:
 def look(given: Mapping[str, Any], said: Steering | None = None) -> Wall | None:
     """The wall of an address; None when it names something that we do not have."""
     wanted = {name: str(given[name]) for name in NAMES if given.get(name) not in (None, "")}
-    uid = wanted.get("org_unit", AREA)
+    uid = wanted.get("org_unit") or home()
     known = {scene.name: scene for scene in programme().scenes}
     chosen = [name for name in wanted.get("scene", "").split(",") if name]
     asked = [known.get(name) or (Scene(name, "worst") if name in scenes.KNOWN else None)

@@ -5,7 +5,7 @@ seals this instant first, so that the address in ``Content-Location`` answers th
 ever; the side-car says how many rows they hold and what their hash is.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice
@@ -18,6 +18,7 @@ from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.period import LOCAL
 from ioc.principal import Principal
+from layouts import access
 from layouts.web import downloads
 from layouts.web.filters import KEYSET, QUESTIONS, ROOT, TIMELESS, WHOLE, Asked, once, read
 from layouts.web.problems import Problem
@@ -26,13 +27,21 @@ PAGE = 10_000
 """Rows of one JSON page when no ``limit`` is given."""
 
 
-def install(server: Flask, store: Any, cache: Any) -> None:
+Taken = Callable[[Principal, str, str, dict[str, str], int], None]
+"""Takes down what left: who, question, kind of file, filters, rows."""
+Note = Callable[[int], None]
+
+
+def install(server: Flask, store: Any, cache: Any, taken: Taken = lambda *_what: None) -> None:
     """Serve every question, and an honest 404 for everything else under ``/api``."""
 
     @server.get(f"{ROOT}/<question>.<any(json, csv):kind>")
     def answer(question: str, kind: str) -> Response:
         now, who = right_now(), g.principal
         asked = read(question, once(request.args.lists()), store, now)
+        access.check(who, "questions", QUESTIONS[question][0].__name__)
+        for name in {kind, *asked.filters} & {"csv", "download", "manifest"}:
+            access.check(who, "exports", name)
         exports = bool({"download", "manifest"} & asked.filters.keys())
         fleeting = asked.arguments.get("as_of", now) == now  # none given, or the date of today
         if exports and fleeting and "as_of" in QUESTIONS[question][1]:
@@ -40,11 +49,15 @@ def install(server: Flask, store: Any, cache: Any) -> None:
                 raise Problem(405, "Xuất dữ liệu cần GET.")
             at = downloads.instant(store.seal(now))
             asked = read(question, asked.filters | {"as_of": at}, store, now)
+
+        def note(rows: int) -> None:
+            taken(who, question, kind, asked.filters, rows)
+
         if "manifest" in asked.filters:
-            return _side_car(store, who, asked, kind, now)
+            return _side_car(store, who, asked, kind, now, note)
         if kind == "csv":
-            return _csv(store, who, asked)
-        return _json(store, who, asked, cache)
+            return _csv(store, who, asked, note)
+        return _json(store, who, asked, cache, note)
 
     @server.route("/api/", defaults={"path": ""})
     @server.route("/api/<path:path>")
@@ -69,7 +82,7 @@ def _answer(store: Any, who: Principal, asked: Asked) -> Any:
     return ask(store, who, **asked.arguments)
 
 
-def _json(store: Any, who: Principal, asked: Asked, cache: Any) -> Response:
+def _json(store: Any, who: Principal, asked: Asked, cache: Any, note: Note) -> Response:
     key = ""
     if asked.question in TIMELESS:
         key = repr((
@@ -80,20 +93,30 @@ def _json(store: Any, who: Principal, asked: Asked, cache: Any) -> Response:
         ))
         if kept := cache.get(key):
             return Response(kept["body"], headers=kept["headers"], mimetype="application/json")
-    answer = _answer(store, who, asked)
-    body = b"".join(_file(answer, asked, "json"))
+    answer, seen = _answer(store, who, asked), downloads.Seen()
+    body = b"".join(_file(answer, asked, "json", seen))
     headers = _headers(asked, answer, "json")
+    if "download" in asked.filters:
+        note(seen.count)
     if key:
         cache.set(key, {"body": body.decode(), "headers": headers})
     return Response(body, headers=headers, mimetype="application/json")
 
 
-def _csv(store: Any, who: Principal, asked: Asked) -> Response:
-    answer = _answer(store, who, asked)
-    chunks = _file(answer, asked, "csv")
+def _csv(store: Any, who: Principal, asked: Asked, note: Note) -> Response:
+    answer, seen = _answer(store, who, asked), downloads.Seen()
+    chunks = _noted(_file(answer, asked, "csv", seen), seen, note)
     first = next(chunks)  # what fails, fails before the status is sent
     headers = _headers(asked, answer, "csv")
     return Response(chain((first,), chunks), headers=headers, mimetype="text/csv")
+
+
+def _noted(chunks: Iterator[bytes], seen: downloads.Seen, note: Note) -> Iterator[bytes]:
+    """The same chunks; what left of them is taken down, also where the reader broke off."""
+    try:
+        yield from chunks
+    finally:
+        note(seen.count)
 
 
 def _headers(asked: Asked, answer: Any, kind: str) -> dict[str, str]:
@@ -109,7 +132,9 @@ def _headers(asked: Asked, answer: Any, kind: str) -> dict[str, str]:
     }
 
 
-def _side_car(store: Any, who: Principal, asked: Asked, kind: str, now: datetime) -> Response:
+def _side_car(
+    store: Any, who: Principal, asked: Asked, kind: str, now: datetime, note: Note
+) -> Response:
     """What stands beside a file: what it is, what it holds, and the hash of its very bytes."""
     file = replace(asked, filters={k: v for k, v in asked.filters.items() if k != "manifest"})
     answer = _answer(store, who, file)
@@ -123,6 +148,7 @@ def _side_car(store: Any, who: Principal, asked: Asked, kind: str, now: datetime
         "exported_at": downloads.instant(now),
     }
     document |= downloads.manifest(answer, _file(answer, file, kind, seen), seen)
+    note(seen.count)
     return Response(orjson.dumps(document, option=orjson.OPT_INDENT_2), mimetype="application/json")
 
 

@@ -38,6 +38,8 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "rejections": (query.rejections, ("source",)),
     "assessments": (query.assessments, ("target", "indicator", "org_unit", "as_of")),
     "uploads": (query.uploads, ("source",)),
+    "asked": (query.asked, ("source",)),
+    "closings": (query.closings, ("target", "org_unit")),
     "search": (query.search, ("q",)),
     "records": (
         query.records,
@@ -103,7 +105,7 @@ def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> 
         after = filters.get("after", "")
     arguments = {ARGUMENTS.get(name, name): value for name, value in read.items()}
     arguments |= {ARGUMENTS[name]: True for name in FLAGS[2:] if name in filters}
-    if question in ("runs", "rejections", "uploads", "search"):
+    if question in ("runs", "rejections", "uploads", "asked", "search"):
         arguments["limit"] = WHOLE + 1  # theirs is for a page; a file is whole, or refused
     _periods(question, arguments, store, now)
     if "as_of" in filters:
@@ -212,7 +214,7 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
     if last is not None and "on" not in arguments:
         arguments["on"] = min(last.end, today)
     if question != "values":
-        if "as_of" in arguments:
+        if "as_of" in arguments and "on" in QUESTIONS[question][1]:
             arguments.setdefault("on", today)
         return
     grain = arguments.setdefault("grain", "month")

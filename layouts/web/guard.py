@@ -5,6 +5,7 @@ figures protects nothing, for the same figures are a POST away: so the check is 
 every route, and once more in every question.
 """
 
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,13 +15,17 @@ from dash import Dash
 from flask import Flask, Response, g, request
 from flask.json.provider import JSONProvider
 
+from ioc.clock import right_now
+from ioc.period import LOCAL
 from ioc.principal import Principal
 from ioc.settings import Settings
+from layouts import access
 from layouts.web.problems import Problem
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", "/_favicon.ico"})
 STATIC = ("/assets/", "/_dash-component-suites/")
 CALLBACK = "/_dash-update-component"
+AHEAD = "ioc.ahead"
+"""Set by ourselves alone: for whom an answer is drawn before it is asked for."""
 BODY = 1 << 20
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
@@ -52,8 +57,16 @@ class Json(JSONProvider):
         return orjson.loads(s)
 
 
-def install(app: Dash, server: Flask, settings: Settings) -> None:
-    """Guard a server; called before Dash adds its own hooks, so that nothing runs ahead."""
+Identify = Callable[[], Principal | None]
+"""Who sends the request that is being answered; None: nobody that we know."""
+
+
+def install(app: Dash, server: Flask, settings: Settings, identify: Identify | None = None) -> None:
+    """Guard a server; called before Dash adds its own hooks, so that nothing runs ahead.
+
+    Without ``identify`` there is only this machine itself, in open mode.
+    """
+    identify = identify or this_machine(settings)
     server.json = Json(server)
     server.config["MAX_CONTENT_LENGTH"] = BODY
     policy: dict[tuple[int, bool], str] = {}
@@ -63,14 +76,18 @@ def install(app: Dash, server: Flask, settings: Settings) -> None:
         if settings.auth == "open":
             _only_this_machine()
         _same_site()
-        if request.path in PUBLIC or request.path.startswith(STATIC):
+        rule = request.url_rule.rule if request.url_rule else ""
+        if access.may(access.NOBODY, "routes", rule):
             return
-        principal = identify(settings)
+        principal = request.environ.get(AHEAD) or identify()
         if principal is None:
             raise Problem(401, "Cần đăng nhập để xem nội dung này.")
-        g.principal = principal
+        g.principal = principal.on(right_now().astimezone(LOCAL).date())
+        if rule:  # else there is no such address, which everybody inside may hear
+            access.check(principal, "routes", rule)
         if request.path == CALLBACK and request.method == "POST":
-            check_callback(app.callback_map)
+            declared = check_callback(app.callback_map)
+            access.check(principal, "callbacks", access.callback_name(declared))
 
     @server.after_request
     def _dress(response: Response) -> Response:
@@ -102,9 +119,9 @@ def tiles(address: str | None) -> str:
     return f" {parts.scheme}://{parts.netloc.replace('{s}', '*')}" if parts.netloc else ""
 
 
-def identify(settings: Settings) -> Principal | None:
-    """Who is asking; None: nobody that we know."""
-    return Principal.local_admin() if settings.auth == "open" else None
+def this_machine(settings: Settings) -> Identify:
+    """Whoever sits at this machine in open mode, and nobody otherwise."""
+    return lambda: Principal.local_admin() if settings.auth == "open" else None
 
 
 def loopback(host: str) -> bool:
@@ -148,11 +165,14 @@ STARTS = {"pathname": "/", "search": "?", "hash": "#", "href": "http"}
 COUNT = frozenset({"n_clicks", "n_intervals", "n_blur", "n_submit"})
 
 
-def check_callback(callback_map: dict[str, Any]) -> None:
+def check_callback(callback_map: dict[str, Any]) -> dict[str, Any]:
     """Refuse a body that no page of ours sends; Dash itself would answer 500.
 
     Ids, properties and their order must be those that the callback declared; values must be
     of a type that the property can have.
+
+    Returns:
+        The callback as it was declared.
     """
     body = request.get_json()
     output = body.get("output") if isinstance(body, dict) else None
@@ -177,6 +197,7 @@ def check_callback(callback_map: dict[str, Any]) -> None:
     )
     if not fits:
         raise Problem(400, "Trang đã cũ hoặc yêu cầu bị hỏng: hãy tải lại trang.")
+    return declared
 
 
 def _fits(given: object, declared: list[dict[str, Any]]) -> bool:

@@ -15,19 +15,23 @@ from threading import Condition, Thread
 from typing import Any
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
 from ioc.clock import right_now
+from kpi import query
 from layouts.web.problems import Problem
 
 log = logging.getLogger(__name__)
 LOOK = 0.25
 BEAT = 10.0
+RECHECK = 3.0
+"""Seconds after which a stream asks again whether its reader may still listen."""
 FIRST_READ = 5.0
 STREAMS = 100
 """Streams of one process: each holds a thread, and pages need threads too."""
 
 State = dict[str, Any]
+Still = Callable[[], bool]
 
 
 class Watch:
@@ -92,10 +96,27 @@ def build(root: Path) -> str:
     return sha256(text.encode()).hexdigest()[:12]
 
 
+def _told(store: Any) -> Callable[[State], State]:
+    """What of the state the reader of this request may be told: all but others' topics."""
+    who = g.principal
+
+    def told(state: State) -> State:
+        return state | {"topics": query.topics(store, who, state["topics"])}
+
+    return told
+
+
 def install(
-    server: Flask, store: Any, assets: Path, prepare: Callable[[], None] = lambda: None
+    server: Flask,
+    store: Any,
+    assets: Path,
+    prepare: Callable[[], None] = lambda: None,
+    listens: Callable[[], Still | None] = lambda: None,
 ) -> Watch:
-    """Serve ``/events`` from this store; ``prepare`` runs before the streams are told of news."""
+    """Serve ``/events`` from this store; ``prepare`` runs before the streams are told of news.
+
+    ``listens`` is asked when a stream opens: how to ask later whether its reader still may.
+    """
 
     def read() -> State:
         version = store.version()  # before the topics: a commit in between is seen at the next look
@@ -111,10 +132,11 @@ def install(
             state = watch.wait(None, FIRST_READ)
             if state is None or not watch.readable:
                 raise Problem(503, "Kho số liệu chưa đọc được.")
-            return Response(orjson.dumps(hello | state), mimetype="application/json")
+            return Response(orjson.dumps(hello | _told(store)(state)), mimetype="application/json")
         if watch.streams >= STREAMS:
             raise Problem(503, "Đã đủ số màn hình trực tiếp của tiến trình này.")
-        response = Response(stream(watch, hello), mimetype="text/event-stream")
+        told = stream(watch, hello, _told(store), still=listens())
+        response = Response(told, mimetype="text/event-stream")
         response.headers["X-Accel-Buffering"] = "no"
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -122,8 +144,15 @@ def install(
     return watch
 
 
-def stream(watch: Watch, hello: State, beat: float = BEAT) -> Iterator[bytes]:
-    """Events until the screen goes away; silent while the store cannot be read.
+def stream(
+    watch: Watch,
+    hello: State,
+    told: Callable[[State], State] = lambda state: state,
+    beat: float = BEAT,
+    *,
+    still: Still | None = None,
+) -> Iterator[bytes]:
+    """Events until the screen goes away or ``still`` says no; silent without a readable store.
 
     Silence is the honest signal: after two beats a screen says that it has lost touch.
     """
@@ -132,15 +161,25 @@ def stream(watch: Watch, hello: State, beat: float = BEAT) -> Iterator[bytes]:
         version: int | None = None
         state = watch.wait(None, FIRST_READ)
         yield _event("hello", hello)
+        pause = beat if still is None else min(beat, RECHECK)
+        quiet = beat
         while True:
+            if still is not None and not still():
+                yield _event("refused", {})
+                return
             if state is not None:
-                version = state["version"]
-                yield _event("version", state)
+                version, quiet = state["version"], 0.0
+                yield _event("version", told(state))
+            elif quiet < beat:
+                pass  # nothing to say yet
             elif watch.readable and watch.state is not None:
+                quiet = 0.0
                 yield _event("beat", {"at": right_now().isoformat(timespec="seconds")})
             else:
+                quiet = 0.0
                 yield b":\n\n"  # notices a screen that has gone
-            state = watch.wait(version, beat)
+            state = watch.wait(version, pause)
+            quiet += pause
     finally:
         watch.count(-1)
 

@@ -26,6 +26,7 @@ TITLES = {
     413: "Quá lớn",
     415: "Không đúng kiểu nội dung",
     421: "Sai tên máy chủ",
+    429: "Quá nhiều yêu cầu",
     500: "Lỗi trong chương trình",
     503: "Tạm thời chưa phục vụ được",
 }
@@ -50,14 +51,23 @@ MACHINE = ("/api/", "/geo/", "/events", "/_dash", "/healthz", "/readyz", "/metri
 class Problem(Exception):
     """A refusal with its status and its sentence."""
 
-    def __init__(self, status: int, detail: str = "", *, parameter: str = ""):
+    def __init__(
+        self, status: int, detail: str = "", *, parameter: str = "", retry_after: int | None = None
+    ):
         super().__init__(detail)
-        self.status, self.parameter = status, parameter
+        self.status, self.parameter, self.retry_after = status, parameter, retry_after
         self.detail = detail or SENTENCES.get(status, "")
 
 
 def answer(problem: Problem) -> Response:
-    """The refusal in the form that the caller can read."""
+    """The refusal in the form that the caller can read, and when to come back."""
+    response = _said(problem)
+    if problem.retry_after is not None:
+        response.headers["Retry-After"] = str(problem.retry_after)
+    return response
+
+
+def _said(problem: Problem) -> Response:
     title = TITLES.get(problem.status, "Yêu cầu bị từ chối")
     if request.path.startswith(MACHINE) or not request.accept_mimetypes.accept_html:
         document = {"type": "about:blank", "title": title, "status": problem.status}

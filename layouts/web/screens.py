@@ -1,6 +1,6 @@
 """One drawing for all the screens that ask the same: fifty walls cost little more than one.
 
-A callback that says how long its answer holds (``state.steady``) is drawn once for each body,
+A callback that says how long its answer holds (``state.steady``) is drawn once for each body, role,
 scope and version of the data; screens that ask again meanwhile get the same bytes. What the live
 screens show is drawn anew before they are told of a change, so that not even the first one waits.
 """
@@ -18,14 +18,14 @@ from typing import Any, NamedTuple
 import orjson
 from flask import Flask, Response, g, request
 
+from ioc.principal import Principal
 from layouts import state
-from layouts.web.guard import CALLBACK
+from layouts.web.guard import AHEAD, CALLBACK
 
 MOST = 256
 FEW = 16
 """Questions that are drawn ahead: those of the screens that asked last."""
 OF_LATE = 120.0  # seconds; a screen asks at least every 20
-AHEAD = "ioc.ahead"
 LONGEST = 4_096
 """Bytes of a body that is worth looking up; a screen's own question is much shorter."""
 
@@ -40,10 +40,11 @@ class Drawn:
 
 
 class Asked(NamedTuple):
-    """A question as a screen sent it, and when it was asked last (monotonic)."""
+    """A question as a screen sent it, whose it is, and when it was asked last (monotonic)."""
 
     body: bytes
     headers: dict[str, str]
+    principal: Principal
     at: float
 
 
@@ -62,7 +63,7 @@ def install(server: Flask, store: Any) -> Callable[[], None]:
         if request.path != CALLBACK or (request.content_length or 0) > LONGEST:
             return None
         accepted = request.headers.get("Accept-Encoding", "")
-        question = (_question(request.get_data()), accepted, g.principal.scope)
+        question = (_question(request.get_data()), accepted, g.principal.role, g.principal.scope)
         key = (*question, store.version())
         with lock:
             found = drawn.get(key)
@@ -84,7 +85,9 @@ def install(server: Flask, store: Any) -> Callable[[], None]:
                 while len(drawn) > MOST:
                     drawn.popitem(last=False)
                 if not request.environ.get(AHEAD):
-                    sent = Asked(request.get_data(), dict(request.headers), time.monotonic())
+                    sent = Asked(
+                        request.get_data(), dict(request.headers), g.principal, time.monotonic()
+                    )
                     asked[g.drawing[:-1]] = sent
                     while len(asked) > FEW:
                         asked.popitem(last=False)
@@ -97,7 +100,10 @@ def install(server: Flask, store: Any) -> Callable[[], None]:
         client = server.test_client(use_cookies=False)
         for one in wanted:
             client.post(
-                CALLBACK, data=one.body, headers=one.headers, environ_overrides={AHEAD: True}
+                CALLBACK,
+                data=one.body,
+                headers=one.headers,
+                environ_overrides={AHEAD: one.principal},
             )
 
     return draw_ahead

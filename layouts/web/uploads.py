@@ -35,7 +35,7 @@ def install(server: Flask, store: Any, settings: Any) -> None:
     @server.post("/upload/<source>")
     def take(source: str) -> tuple[dict[str, Any], int]:
         if not state.writable():
-            raise Problem(403, "Chưa có tài khoản: chỉ nhận tệp khi trang chạy trên chính máy này.")
+            raise Problem(403, "Chỉ người vận hành và quản trị được nộp tệp.")
         if request.mimetype != RAW:
             raise Problem(415, "Tệp phải được gửi nguyên, không nằm trong biểu mẫu.")
         request.max_content_length = MOST_BYTES + 1

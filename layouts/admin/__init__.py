@@ -1,0 +1,68 @@
+"""Administration at a glance: what waits for somebody, and whether the audit holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import dcc, html
+
+from kpi import audit, query
+from layouts import components, text
+from layouts.admin import frame
+from layouts.components import Piece
+from layouts.state import desk, rows, who
+
+LEDE = "Những việc cần người có quyền quyết định. Mỗi việc đều ghi vào nhật ký, kèm người và lý do."
+
+
+def layout(**_: Any) -> Piece:
+    """One card for each page of administration, with what it has to say."""
+    if not frame.may(frame.OPERATORS):
+        return frame.refused()
+    cards = [_sources(), _readings()]
+    if who().role in frame.ADMINS:
+        cards += [_people(), _audit()]
+    return frame.page("/admin", "Quản trị", LEDE, html.Div(cards, className="columns"))
+
+
+def _card(title: str, href: str, *says: str) -> Piece:
+    told = [html.P(words, className="says") for words in says if words]
+    return components.card(title, *told, dcc.Link("Mở", href=href, className="button"))
+
+
+def _sources() -> Piece:
+    known = rows(query.sources)
+    paused = [row["name"] for row in known if row["paused"]]
+    waits = [row for row in rows(query.asked) if row["state"] in ("waiting", "claimed")]
+    return _card(
+        "Nguồn dữ liệu",
+        "/admin/sources",
+        f"{text.number(len(known))} nguồn; tạm dừng: {', '.join(paused) or 'không nguồn nào'}.",
+        f"{text.number(len(waits))} yêu cầu đang chờ bộ thu thập." if waits else "",
+    )
+
+
+def _readings() -> Piece:
+    found = [row for row in rows(query.closings) if text.known(row["latest_value"])]
+    unsigned = sum(not row["signed_by"] for row in found)
+    return _card(
+        "Cách đọc, chốt số",
+        "/admin/readings",
+        f"{text.number(unsigned)} trong {text.number(len(found))} số chốt chưa ký.",
+    )
+
+
+def _people() -> Piece:
+    return _card("Tài khoản", "/admin/people", frame.OFF if frame.is_open() else "")
+
+
+def _audit() -> Piece:
+    return _card("Nhật ký", "/admin/audit", verified())
+
+
+def verified() -> str:
+    """Whether the chain of the audit holds, in a sentence."""
+    found = audit.verify(desk().store)
+    if found.broken is not None:
+        return f"CHUỖI BỊ ĐỨT ở mục số {found.broken}: nhật ký đã bị sửa, hãy báo sự cố."
+    return f"Chuỗi nguyên vẹn: {text.number(found.count)} mục, mã cuối {found.head[:12]}."

@@ -1,0 +1,220 @@
+"""Accounts and their rights: made, disabled, signed out, and who has not been here for long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import ALL, Input, Output, State, ctx, dcc, html
+from flask import request
+
+from ioc.errors import IocError
+from kpi import accounts
+from layouts import components, text
+from layouts.admin import frame
+from layouts.components import Piece
+from layouts.state import callback, desk, now
+
+IDLE = 60  # days after which an account that nobody used is pointed out
+LEDE = (
+    "Mỗi người một tài khoản. Vai trò nói được làm gì; đơn vị nói được xem số của ai. Không có đơn"
+    " vị nào thì không xem được gì."
+)
+ROLES = {
+    "viewer": "Xem",
+    "head": "Lãnh đạo đơn vị",
+    "analyst": "Phân tích, xuất số liệu",
+    "operator": "Trực ban: nguồn, màn hình, chốt số",
+    "admin": "Quản trị",
+}
+BUTTONS = {
+    "disable": "Khóa",
+    "enable": "Mở lại",
+    "end": "Kết thúc mọi phiên",
+    "link": "Liên kết mới",
+}
+
+
+def layout(**_: Any) -> Piece:
+    """The accounts, and a form for another one."""
+    if not frame.may(frame.ADMINS):
+        return frame.refused()
+    return frame.page(
+        "/admin/people",
+        "Tài khoản",
+        LEDE,
+        html.P(frame.OFF, className="absent") if frame.is_open() else None,
+        components.card("Tài khoản mới", _form()),
+        frame.reason("admin-people-reason"),
+        frame.said("admin-people-said"),
+        html.Div(board(), id="admin-people-board", className="stack"),
+    )
+
+
+def _form() -> Piece:
+    roles = [{"label": word, "value": role} for role, word in ROLES.items()]
+    return html.Div(
+        [
+            frame.field("Tên đăng nhập", frame.line("admin-people-name", most=40)),
+            frame.field("Tên hiển thị, chức danh", frame.line("admin-people-display", most=120)),
+            html.Fieldset(
+                [html.Legend("Vai trò"), dcc.RadioItems(roles, "viewer", id="admin-people-role")]
+            ),
+            frame.field(
+                "Đơn vị được xem: mã, cách nhau bằng dấu phẩy; * là tất cả",
+                frame.line("admin-people-units"),
+            ),
+            frame.field("Lý do", frame.line("admin-people-why")),
+            html.Button("Tạo tài khoản", id="admin-people-create", type="button",
+                        className="button"),
+            html.P(id="admin-people-made", role="status", className="assess-said"),
+        ],
+        className="assess-form",
+    )  # fmt: skip
+
+
+@callback(
+    Output("admin-people-made", "children"),
+    Output("admin-people-board", "children", allow_duplicate=True),
+    Input("admin-people-create", "n_clicks"),
+    State("admin-people-name", "value"),
+    State("admin-people-display", "value"),
+    State("admin-people-role", "value"),
+    State("admin-people-units", "value"),
+    State("admin-people-why", "value"),
+    prevent_initial_call=True,
+)
+def create(clicks: Any, *given: Any) -> tuple[Piece, list[Piece]]:
+    """Make an account; its one-time link is shown here and never again."""
+    name, display, role, units, why = (str(one or "").strip() for one in given)
+    if not clicks:
+        return "", board()
+    try:
+        by = frame.acting(frame.ADMINS)
+        token = accounts.create(
+            desk().store, by, name=name, display=display, role=role,  # type: ignore[arg-type]
+            org_units=_units(units), reason=why, now=now(),
+        )  # fmt: skip
+    except IocError as error:
+        return str(error), board() if frame.may(frame.ADMINS) else []
+    return _once(name, token), board()
+
+
+@callback(
+    Output("admin-people-said", "children"),
+    Output("admin-people-board", "children"),
+    Input({"account": ALL}, "n_clicks"),
+    State("admin-people-reason", "value"),
+    prevent_initial_call=True,
+)
+def act(clicks: Any, why: Any) -> tuple[Piece, list[Piece]]:
+    """Do what a button of the list says; why not, where it is refused."""
+    pressed = ctx.triggered_id
+    if not pressed or not any(clicks or []):
+        return "", board() if frame.may(frame.ADMINS) else []
+    kind, _, name = str(pressed.get("account", "")).partition(" ")
+    try:
+        frame.acting(frame.ADMINS)
+        return _do(kind, name, str(why or "").strip()), board()
+    except IocError as error:
+        return str(error), board() if frame.may(frame.ADMINS) else []
+
+
+def _do(kind: str, name: str, why: str) -> Piece:
+    store, by = desk().store, frame.acting(frame.ADMINS)
+    if kind in ("disable", "enable") and len(why) < frame.SHORTEST:
+        return f"Lý do: hãy ghi ít nhất {frame.SHORTEST} ký tự."
+    match kind:
+        case "disable":
+            accounts.disable(store, by, name, reason=why, now=now())
+            return f"Đã khóa {name}."
+        case "enable":
+            accounts.enable(store, by, name, reason=why, now=now())
+            return f"Đã mở lại {name}."
+        case "end":
+            accounts.end_all(store, by, name, now=now())
+            return f"Đã kết thúc mọi phiên của {name}."
+        case "link":
+            return _once(name, accounts.new_link(store, by, name, now=now()))
+    return ""
+
+
+def _once(name: str, token: str) -> Piece:
+    """The link with which an owner sets a password: whoever leaves the page has it no more."""
+    address = f"{request.host_url}setup/{token}"
+    return html.Div([
+        html.P(f"Liên kết một lần của {name}, chỉ hiện ở đây, không hiện lại:"),
+        html.Code(address, className="place"),
+    ])
+
+
+def _units(written: str) -> tuple[str, ...] | None:
+    """Org units by the codes or ids that were written; * stands for all."""
+    if written == "*":
+        return None
+    codes = [code.strip() for code in written.split(",") if code.strip()]
+    units = desk().orgunits
+    day = now().date()
+    return tuple(code if code in units else units.resolve(code, day).uid for code in codes)
+
+
+def board() -> list[Piece]:
+    """Every account with its rights and buttons; those that nobody used for long first named."""
+    store = desk().store
+    known, idle = accounts.listed(store), accounts.idle(store, IDLE, now=now())
+    said = ", ".join(one.name for one in idle) or "không có"
+    return [
+        components.card(
+            "Các tài khoản",
+            _table(known) if known else html.P("Chưa có tài khoản nào.", className="under"),
+            html.P(f"Để không quá {IDLE} ngày: {said}.", className="says"),
+        )
+    ]
+
+
+def _table(known: list[accounts.Account]) -> Piece:
+    rights: dict[str, list[accounts.Right]] = {}
+    for right in accounts.rights_of(desk().store):
+        if right.ended_at is None:
+            rights.setdefault(right.account, []).append(right)
+    return components.table(
+        ["Tài khoản", "Vai trò", "Được xem", "Tình trạng", "Lần cuối", ""],
+        [
+            (
+                html.Span([html.Strong(one.name), html.Br(), one.display]),
+                ROLES.get(one.role, one.role),
+                "; ".join(map(_right, rights.get(one.name, []))) or "không đơn vị nào",
+                _state(one),
+                text.minute(one.seen_at, now()) if one.seen_at else "chưa lần nào",
+                html.Div(_buttons(one), className="operator-modes"),
+            )
+            for one in known
+        ],
+    )
+
+
+def _right(right: accounts.Right) -> str:
+    units = desk().orgunits
+    unit = units[right.org_unit].name if right.org_unit in units else right.org_unit or "tất cả"
+    days = [
+        f"từ {text.day(right.valid_from)}" if right.valid_from else "",
+        f"đến {text.day(right.valid_to)}" if right.valid_to else "",
+        f"nhóm {right.indicator_class}" if right.indicator_class else "",
+    ]
+    return text.join([unit, *days], ", ")
+
+
+def _state(one: accounts.Account) -> str:
+    words = ["đang dùng" if one.state == "active" else "đã khóa"]
+    words += [] if one.ready else ["chưa đặt mật khẩu"]
+    words += ["có lớp thứ hai"] if one.second else []
+    if one.locked_until and one.locked_until > now():
+        words.append(f"tạm khóa đến {text.minute(one.locked_until, now())}")
+    return ", ".join(words)
+
+
+def _buttons(one: accounts.Account) -> list[Piece]:
+    kinds = ["disable", "end", "link"] if one.state == "active" else ["enable"]
+    return [
+        frame.button(BUTTONS[kind], "account", f"{kind} {one.name}", f"{BUTTONS[kind]}: {one.name}")
+        for kind in kinds
+    ]

@@ -1,0 +1,276 @@
+"""The pages of administration: who may see them, and that their buttons do what they say."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import g
+
+import app as program
+from ioc.principal import Principal
+from ioc.settings import Settings
+from kpi import accounts, acts, audit, health, orders, query, requests
+from kpi import devices as screens
+from layouts import PAGES, admin, state
+from layouts.admin import devices, people, readings, sources, usage, viewer
+from layouts.components import Piece
+from tests.test_closing import MEET
+from tests.worlds import ADMIN, MEETINGS, STAFF, World, share
+
+pytest_plugins = ["tests.worlds"]
+HERE = "http://127.0.0.1:8050"
+WHY = "Theo kết luận giao ban tuần"
+LAYOUTS = (admin, people, devices, sources, readings, viewer, usage)
+
+
+@pytest.fixture
+def desk(sqlite_world: World, tmp_path: Any, monkeypatch: Any) -> Iterator[Any]:
+    """The product on a world with something to decide, asked as whoever a test says."""
+    world = sqlite_world
+    world.live().poll(MEETINGS, share(MEET, "SNV25", "2025-12", 45, 50))
+    world.forward(minutes=5)
+    settings = Settings.from_env({"IOC_DATA": str(tmp_path), "IOC_DATABASE_URL": world.store.url})
+    made = program.create_app(settings, world.store)
+    monkeypatch.setattr(state, "right_now", lambda: world.now)
+
+    def see(ask: Callable[..., Any], *given: Any, who: Principal = ADMIN, **more: Any) -> Any:
+        with made.server.test_request_context("/admin", base_url=HERE):
+            g.principal = who
+            return ask(*given, **more)
+
+    yield SimpleNamespace(world=world, app=made, see=see, client=made.server.test_client())
+
+
+def pieces(piece: Piece) -> Iterator[Piece]:
+    """A page and everything in it."""
+    if isinstance(piece, (list, tuple)):
+        for one in piece:
+            yield from pieces(one)
+    elif hasattr(piece, "to_plotly_json"):
+        yield piece
+        yield from pieces(getattr(piece, "children", None))
+    elif piece is not None:
+        yield str(piece)
+
+
+def read(page: Piece) -> str:
+    return " ".join(one for one in pieces(page) if isinstance(one, str))
+
+
+def buttons(page: Piece, name: str) -> list[str]:
+    """What the buttons of a list say of themselves."""
+    ids = [getattr(one, "id", None) for one in pieces(page)]
+    return [key[name] for key in ids if isinstance(key, dict) and name in key]
+
+
+def press(desk: Any, module: Any, act: Callable[..., Any], name: str, key: str, why: str = WHY,
+          who: Principal = ADMIN, monkeypatch: Any = None) -> str:  # fmt: skip
+    """What a page says once a button was pressed."""
+    monkeypatch.setattr(module, "ctx", SimpleNamespace(triggered_id={name: key}))
+    return desk.see(act, [1], why, who=who)[0]
+
+
+@pytest.mark.parametrize("module", LAYOUTS, ids=lambda module: module.__name__)
+@pytest.mark.parametrize("role", ["screen", "viewer", "head", "analyst"])
+def test_who_administers_nothing_sees_nothing_of_it(desk, module, role):
+    shown = read(desk.see(module.layout, who=Principal("xem", role)))
+    assert "Không có quyền" in shown and "Lý do" not in shown and "45/50" not in shown
+
+
+def test_an_operator_sees_sources_and_readings_and_nothing_of_people(desk):
+    operator = Principal("trực", "operator")
+    for module in (viewer, usage):
+        assert "Không có quyền" in read(desk.see(module.layout, who=operator))
+    shown = read(desk.see(admin.layout, who=operator))
+    assert "Nguồn dữ liệu" in shown and "Nhật ký" not in shown
+    assert "Tạm dừng" in read(desk.see(sources.layout, who=operator))
+    assert "Số chốt" in read(desk.see(readings.layout, who=operator))
+
+
+def test_the_overview_says_what_waits_and_that_the_audit_holds(desk):
+    orders.order(desk.world.store, ADMIN, "pause", source=STAFF.id, reason=WHY)
+    shown = read(desk.see(admin.layout))
+    assert "1 yêu cầu đang chờ" in shown and "số chốt chưa ký" in shown
+    assert "Chuỗi nguyên vẹn" in shown and "IOC_AUTH=open" in shown
+
+
+def test_a_button_of_a_source_orders_what_it_says_with_the_reason(desk, monkeypatch):
+    page = desk.see(sources.layout)
+    assert f"pause {STAFF.id}" in buttons(page, "order")
+    said = press(desk, sources, sources.give, "order", f"pause {STAFF.id}", monkeypatch=monkeypatch)
+    assert "Đã gửi: tạm dừng" in said
+    (row,) = query.asked(desk.world.store, ADMIN).records()
+    assert (row["kind"], row["source"], row["note"]) == ("pause", STAFF.id, WHY)
+    again = press(
+        desk, sources, sources.give, "order", f"pause {STAFF.id}", monkeypatch=monkeypatch
+    )
+    assert "đang chờ" in again
+    assert WHY in read(desk.see(sources.layout))
+
+
+def test_a_button_without_a_reason_or_a_right_does_nothing_and_says_why(desk, monkeypatch):
+    asked = ("order", f"pause {STAFF.id}")
+    assert "Lý do" in press(desk, sources, sources.give, *asked, why="", monkeypatch=monkeypatch)
+    viewer_ = Principal("xem", "viewer")
+    said = press(desk, sources, sources.give, *asked, who=viewer_, monkeypatch=monkeypatch)
+    assert "không được" in said
+    with pytest.raises(acts.Refused):
+        desk.see(sources.draw, None, who=viewer_)
+    assert query.asked(desk.world.store, ADMIN).records() == []
+
+
+def test_a_paused_source_may_be_resumed_and_says_so(desk):
+    world = desk.world
+    number = orders.order(world.store, ADMIN, "pause", source=STAFF.id, reason=WHY)
+    requests.heed(world.store, number, world.now)
+    assert health.is_paused(world.store, STAFF.id)
+    page = desk.see(sources.layout)
+    assert f"resume {STAFF.id}" in buttons(page, "order") and "Đang tạm dừng" in read(page)
+    assert f"repoll {STAFF.id}" not in buttons(page, "order")
+
+
+def test_a_reading_is_chosen_and_a_closing_figure_signed_by_their_buttons(desk, monkeypatch):
+    page = desk.see(readings.layout)
+    found = buttons(page, "decide")
+    assert "read|T02b|> 60" in found
+    (sign,) = [key for key in found if key.startswith("sign|T07a|I07a|")]
+    said = press(desk, readings, readings.decide, "decide", sign, monkeypatch=monkeypatch)
+    assert "Đã ký chốt T07a I07a" in said
+    said = press(
+        desk, readings, readings.decide, "decide", "read|T02b|> 60", monkeypatch=monkeypatch
+    )
+    assert "đang dùng" in said
+    page = desk.see(readings.layout)
+    shown = read(page)
+    assert WHY in shown and sign not in buttons(page, "decide")
+    assert "read|T02b|>= 60" in buttons(page, "decide")
+    assert {"reading", "closing"} <= {e.kind for e in audit.entries(desk.world.store, ADMIN)}
+
+
+def test_a_button_that_no_page_has_does_nothing(desk, monkeypatch):
+    for key in ("", "sign|T07a", "read|T02b", "sign|T07a|I07a|area-qb|x|y", "erase|all"):
+        said = press(desk, readings, readings.decide, "decide", key, monkeypatch=monkeypatch)
+        assert "Đã ký" not in said
+    assert query.signed(desk.world.store) == []
+
+
+def test_the_viewer_shows_what_was_done_and_filters_it_by_kind_account_and_day(desk):
+    world = desk.world
+    orders.order(world.store, Principal("mai", "operator"), "pause", source=STAFF.id, reason=WHY)
+    shown = read(desk.see(viewer.layout, kind="request", account="mai"))
+    assert "mai" in shown and WHY in shown and "Chuỗi nguyên vẹn" in shown
+    assert WHY not in read(desk.see(viewer.layout, kind="sign_in"))
+    assert WHY not in read(desk.see(viewer.layout, account="khác"))
+    assert WHY not in read(desk.see(viewer.layout, kind="request", last="1999-01-01"))
+    assert "mai" in read(desk.see(viewer.layout, kind="khong-co", after="x", first="hôm qua"))
+
+
+def test_an_incident_is_a_file_of_lines_that_hold_and_is_itself_in_the_audit(desk):
+    store = desk.world.store
+    orders.order(store, ADMIN, "pause", source=STAFF.id, reason=WHY)
+    address = f"{HERE}/admin/audit.jsonl?first=2020-01-01&last=2099-01-01"
+    answer = desk.client.get(address)
+    lines = answer.get_data(as_text=True).splitlines()
+    assert answer.status_code == 200 and all(map(audit.line_fits, lines))
+    assert any(STAFF.id in line and "pause" in line for line in lines)
+    assert "nhat-ky-2020-01-01" in answer.headers["Content-Disposition"]
+    assert audit.entries(store, ADMIN)[0].kind == "incident"
+    assert desk.client.get(f"{HERE}/admin/audit.jsonl?first=hom-qua&last=x").status_code == 400
+    assert desk.client.get(f"{HERE}/admin/audit.jsonl").status_code == 400
+    far = desk.client.get(address, headers={"Sec-Fetch-Site": "cross-site"})
+    assert far.status_code == 403
+
+
+def test_usage_says_that_there_are_no_accounts_where_there_are_none(desk):
+    assert "IOC_AUTH=open" in read(desk.see(usage.layout, days="7"))
+    assert "30 ngày gần nhất" in read(desk.see(usage.layout, days="x"))
+
+
+def test_every_page_of_administration_answers_in_open_mode(desk):
+    for page in PAGES:
+        if page.path.startswith("/admin"):
+            assert desk.client.get(f"{HERE}{page.path}").status_code == 200
+
+
+# --- people and screens --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh(desk) -> Any:
+    """The same, without any account or screen of an earlier test."""
+    with desk.world.store.write() as connection:
+        for name in ("account", "account_right", "session", "link", "device"):
+            connection.exec_driver_sql(f"DELETE FROM {name}")
+    return desk
+
+
+def make(desk, name="mai", role="head", units="area-450", **more):
+    """What the page says once the form was sent."""
+    given = (name, "Trưởng phòng", role, units, WHY)
+    made, _ = desk.see(people.create, 1, *given, **more)
+    return made
+
+
+def test_an_account_is_made_with_a_link_that_is_shown_once_and_kept_nowhere(fresh):
+    shown = read(make(fresh))
+    token = shown.rpartition("/setup/")[2]
+    assert "chỉ hiện ở đây" in shown and len(token) >= 32
+    store = fresh.world.store
+    (account,) = accounts.listed(store)
+    assert (account.name, account.role, account.ready) == ("mai", "head", False)
+    assert [r.org_unit for r in accounts.rights_of(store, "mai")] == ["area-450"]
+    page = read(fresh.see(people.layout))
+    assert "mai" in page and token not in page and "chưa đặt mật khẩu" in page
+    assert token not in "".join(audit.lines(store))
+
+
+def test_who_is_no_admin_makes_no_account_and_sees_none(fresh):
+    operator = Principal("trực", "operator")
+    made, board = fresh.see(people.create, 1, "x1", "X", "admin", "*", WHY, who=operator)
+    assert "không được" in made and board == []
+    assert accounts.listed(fresh.world.store) == []
+
+
+def test_what_does_not_fit_is_refused_with_its_reason(fresh):
+    assert "Tên đăng nhập" in make(fresh, name="Mai Hoa")
+    assert "vai trò" in make(fresh, role="king")
+    assert isinstance(make(fresh, units="khong-co"), str)
+    assert accounts.listed(fresh.world.store) == []
+
+
+def test_an_account_is_disabled_and_opened_again_only_with_a_reason(fresh, monkeypatch):
+    make(fresh)
+    asked = ("account", "disable mai")
+    said = press(fresh, people, people.act, *asked, why="", monkeypatch=monkeypatch)
+    assert "Lý do" in said
+    assert "Đã khóa" in press(fresh, people, people.act, *asked, monkeypatch=monkeypatch)
+    assert accounts.listed(fresh.world.store)[0].state == "disabled"
+    asked = ("account", "enable mai")
+    assert "Đã mở" in press(fresh, people, people.act, *asked, monkeypatch=monkeypatch)
+    for kind, word in (("end", "Đã kết thúc"), ("link", "Liên kết một lần")):
+        said = press(fresh, people, people.act, "account", f"{kind} mai", monkeypatch=monkeypatch)
+        assert word in read(said)
+
+
+def test_a_screen_is_paired_by_its_code_and_shut_out_by_its_button(fresh, monkeypatch):
+    store, clock = fresh.world.store, fresh.world.now
+    asked = screens.ask(store, now=clock)
+    monkeypatch.setattr(devices, "ctx", SimpleNamespace(triggered_id="admin-devices-pair"))
+    given = (asked.code, "Sảnh tầng 1", "scene=overview", "365")
+    said, board, code = fresh.see(devices.act, 1, [], *given)
+    assert said == "Đã ghép Sảnh tầng 1." and code == "" and "scene=overview" in read(board)
+    assert screens.device_of(store, asked.token, now=clock)
+    (number,) = buttons(board, "device")
+    monkeypatch.setattr(devices, "ctx", SimpleNamespace(triggered_id={"device": number}))
+    viewer_ = Principal("xem", "viewer")
+    assert "không được" in fresh.see(devices.act, 1, [1], *given, who=viewer_)[0]
+    assert "Đã thu hồi" in fresh.see(devices.act, 1, [1], *given)[0]
+    assert screens.device_of(store, asked.token, now=clock) is None
+
+
+def test_a_code_that_no_screen_shows_pairs_nothing(fresh, monkeypatch):
+    monkeypatch.setattr(devices, "ctx", SimpleNamespace(triggered_id="admin-devices-pair"))
+    said, _, code = fresh.see(devices.act, 1, [], "ABCDEFGH", "Sảnh", "", "365")
+    assert "Không có màn hình" in said and code == "ABCDEFGH"
+    assert "ngày" in fresh.see(devices.act, 1, [], "ABCDEFGH", "Sảnh", "", "x")[0]

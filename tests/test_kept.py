@@ -1,0 +1,92 @@
+"""What is kept for the next screen: a planted value is a miss, a herd draws once, scopes part."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import flask
+import pytest
+from flask import Response, g
+
+from ioc.principal import Principal
+from layouts import state
+from layouts.web import cache, screens
+from layouts.web.guard import CALLBACK
+
+BODY = {"output": "x", "inputs": [{"id": "live", "property": "data", "value": 1}], "state": []}
+
+
+class Planted:
+    """Writes a file as soon as anybody unpickles it."""
+
+    def __init__(self, mark: Path):
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.mark,))
+
+
+def test_a_pickle_planted_in_the_cache_is_a_miss_and_runs_nothing(tmp_path):
+    mark = tmp_path / "ran"
+    planted = pickle.dumps(Planted(mark))
+    pickle.loads(planted)
+    assert mark.exists()
+    mark.unlink()
+    assert cache.JsonSerializer().loads(planted) is None
+    server = flask.Flask("kept")
+    kept = cache.install(server)
+    with server.app_context():
+        kept._cache.cache._cache["ioc:key"] = (0, planted)
+        assert kept.get("key") is None
+    assert not mark.exists()
+
+
+class Version:
+    """A store that only says which version it has."""
+
+    def version(self) -> int:
+        return 7
+
+
+@pytest.fixture
+def drawing() -> Any:
+    """A server that draws for whoever stands in a header, and counts how often."""
+    server, drawn = flask.Flask("screens"), []
+
+    @server.before_request
+    def _who() -> None:
+        name = flask.request.headers.get("X-Who", "")
+        g.principal = Principal(name, "screen", frozenset({name}))
+
+    screens.install(server, Version())
+
+    @server.post(CALLBACK)
+    def draw() -> Response:
+        drawn.append(g.principal.name)
+        state.steady()
+        return Response(g.principal.name)
+
+    return server, drawn
+
+
+def test_a_thousand_screens_find_what_was_drawn_and_nobody_gets_anothers(drawing):
+    server, drawn = drawing
+    names = ("area-450", "area-456")
+    for name in names:
+        server.test_client().post(CALLBACK, json=BODY, headers={"X-Who": name})
+    drawn.clear()
+    start = Barrier(16)
+
+    def screens_of(number: int) -> list[tuple[str, str]]:
+        client, name = server.test_client(), names[number % 2]
+        start.wait()
+        headers = {"X-Who": name}
+        return [(name, client.post(CALLBACK, json=BODY, headers=headers).text) for _ in range(63)]
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = [one for some in pool.map(screens_of, range(16)) for one in some]
+    assert len(answers) >= 1_000
+    assert all(wanted == got for wanted, got in answers)
+    assert len(drawn) <= len(names)  # a minute may end meanwhile: once more for each key
