@@ -13,7 +13,7 @@ from ioc.settings import Settings
 from kpi import accounts, acts, audit, health, orders, query, requests
 from kpi import devices as screens
 from layouts import PAGES, admin, state
-from layouts.admin import devices, people, readings, sources, usage, viewer
+from layouts.admin import devices, people, readings, rights, sources, usage, viewer
 from layouts.components import Piece
 from tests.test_closing import MEET
 from tests.worlds import ADMIN, MEETINGS, STAFF, World, share
@@ -223,6 +223,36 @@ def test_an_account_is_made_with_a_link_that_is_shown_once_and_kept_nowhere(fres
     page = read(fresh.see(people.layout))
     assert "mai" in page and token not in page and "chưa đặt mật khẩu" in page
     assert token not in "".join(audit.lines(store))
+
+
+def alter(desk, act, monkeypatch, **given):
+    """What the form of roles and rights says once its button was pressed."""
+    monkeypatch.setattr(rights, "ctx", SimpleNamespace(triggered_id=f"admin-rights-{act}"))
+    asked = dict.fromkeys(rights.FIELDS, "") | {"name": "mai", "why": WHY} | given
+    said, _ = desk.see(rights.change, 1, 1, *asked.values())
+    return said
+
+
+def test_an_account_gets_another_role_and_rights_with_days_and_loses_them(fresh, monkeypatch):
+    make(fresh)
+    store = fresh.world.store
+    assert "Trực ban" in alter(fresh, "role", monkeypatch, role="operator")
+    assert accounts.listed(store)[0].role == "operator"
+    days = {"from": "2026-12-01", "to": "2027-01-31", "classes": ["public"]}
+    refused = alter(fresh, "grant", monkeypatch, units="area-452", **days)
+    assert "nhóm" in refused, "one account has the same classes wherever it reads"
+    assert "Đã cấp" in alter(
+        fresh, "grant", monkeypatch, units="area-452", **days | {"classes": []}
+    )
+    _, given = accounts.rights_of(store, "mai")
+    assert (given.org_unit, str(given.valid_to)) == ("area-452", "2027-01-31")
+    said = press(
+        fresh, people, people.act, "account", f"revoke {given.id}", monkeypatch=monkeypatch
+    )
+    assert "thu quyền" in read(said).lower()
+    assert [right.ended_at is None for right in accounts.rights_of(store, "mai")] == [True, False]
+    for wrong in ({"why": ""}, {"units": ""}, {"units": "area-452", "from": "01/12/2026"}):
+        assert "Đã cấp" not in alter(fresh, "grant", monkeypatch, **wrong)
 
 
 def test_who_is_no_admin_makes_no_account_and_sees_none(fresh):

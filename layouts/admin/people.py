@@ -9,29 +9,16 @@ from flask import request
 
 from ioc.errors import IocError
 from kpi import accounts
-from layouts import components, text
-from layouts.admin import frame
+from layouts import components
+from layouts.admin import frame, rights
+from layouts.admin.roster import ROLES, board, units_of
 from layouts.components import Piece
 from layouts.state import callback, desk, now
 
-IDLE = 60  # days after which an account that nobody used is pointed out
 LEDE = (
     "Mỗi người một tài khoản. Vai trò nói được làm gì; đơn vị nói được xem số của ai. Không có đơn"
     " vị nào thì không xem được gì."
 )
-ROLES = {
-    "viewer": "Xem",
-    "head": "Lãnh đạo đơn vị",
-    "analyst": "Phân tích, xuất số liệu",
-    "operator": "Trực ban: nguồn, màn hình, chốt số",
-    "admin": "Quản trị",
-}
-BUTTONS = {
-    "disable": "Khóa",
-    "enable": "Mở lại",
-    "end": "Kết thúc mọi phiên",
-    "link": "Liên kết mới",
-}
 
 
 def layout(**_: Any) -> Piece:
@@ -43,7 +30,7 @@ def layout(**_: Any) -> Piece:
         "Tài khoản",
         LEDE,
         html.P(frame.OFF, className="absent") if frame.is_open() else None,
-        components.card("Tài khoản mới", _form()),
+        html.Div([components.card("Tài khoản mới", _form()), rights.card()], className="columns"),
         frame.reason("admin-people-reason"),
         frame.said("admin-people-said"),
         html.Div(board(), id="admin-people-board", className="stack"),
@@ -92,7 +79,7 @@ def create(clicks: Any, *given: Any) -> tuple[Piece, list[Piece]]:
         by = frame.acting(frame.ADMINS)
         token = accounts.create(
             desk().store, by, name=name, display=display, role=role,  # type: ignore[arg-type]
-            org_units=_units(units), reason=why, now=now(),
+            org_units=units_of(units), reason=why, now=now(),
         )  # fmt: skip
     except IocError as error:
         return str(error), board() if frame.may(frame.ADMINS) else []
@@ -121,7 +108,7 @@ def act(clicks: Any, why: Any) -> tuple[Piece, list[Piece]]:
 
 def _do(kind: str, name: str, why: str) -> Piece:
     store, by = desk().store, frame.acting(frame.ADMINS)
-    if kind in ("disable", "enable") and len(why) < frame.SHORTEST:
+    if kind in ("disable", "enable", "revoke") and len(why) < frame.SHORTEST:
         return f"Lý do: hãy ghi ít nhất {frame.SHORTEST} ký tự."
     match kind:
         case "disable":
@@ -133,6 +120,9 @@ def _do(kind: str, name: str, why: str) -> Piece:
         case "end":
             accounts.end_all(store, by, name, now=now())
             return f"Đã kết thúc mọi phiên của {name}."
+        case "revoke":
+            accounts.revoke_right(store, by, int(name), reason=why, now=now())
+            return "Đã thu quyền."
         case "link":
             return _once(name, accounts.new_link(store, by, name, now=now()))
     return ""
@@ -145,76 +135,3 @@ def _once(name: str, token: str) -> Piece:
         html.P(f"Liên kết một lần của {name}, chỉ hiện ở đây, không hiện lại:"),
         html.Code(address, className="place"),
     ])
-
-
-def _units(written: str) -> tuple[str, ...] | None:
-    """Org units by the codes or ids that were written; * stands for all."""
-    if written == "*":
-        return None
-    codes = [code.strip() for code in written.split(",") if code.strip()]
-    units = desk().orgunits
-    day = now().date()
-    return tuple(code if code in units else units.resolve(code, day).uid for code in codes)
-
-
-def board() -> list[Piece]:
-    """Every account with its rights and buttons; those that nobody used for long first named."""
-    store = desk().store
-    known, idle = accounts.listed(store), accounts.idle(store, IDLE, now=now())
-    said = ", ".join(one.name for one in idle) or "không có"
-    return [
-        components.card(
-            "Các tài khoản",
-            _table(known) if known else html.P("Chưa có tài khoản nào.", className="under"),
-            html.P(f"Để không quá {IDLE} ngày: {said}.", className="says"),
-        )
-    ]
-
-
-def _table(known: list[accounts.Account]) -> Piece:
-    rights: dict[str, list[accounts.Right]] = {}
-    for right in accounts.rights_of(desk().store):
-        if right.ended_at is None:
-            rights.setdefault(right.account, []).append(right)
-    return components.table(
-        ["Tài khoản", "Vai trò", "Được xem", "Tình trạng", "Lần cuối", ""],
-        [
-            (
-                html.Span([html.Strong(one.name), html.Br(), one.display]),
-                ROLES.get(one.role, one.role),
-                "; ".join(map(_right, rights.get(one.name, []))) or "không đơn vị nào",
-                _state(one),
-                text.minute(one.seen_at, now()) if one.seen_at else "chưa lần nào",
-                html.Div(_buttons(one), className="operator-modes"),
-            )
-            for one in known
-        ],
-    )
-
-
-def _right(right: accounts.Right) -> str:
-    units = desk().orgunits
-    unit = units[right.org_unit].name if right.org_unit in units else right.org_unit or "tất cả"
-    days = [
-        f"từ {text.day(right.valid_from)}" if right.valid_from else "",
-        f"đến {text.day(right.valid_to)}" if right.valid_to else "",
-        f"nhóm {right.indicator_class}" if right.indicator_class else "",
-    ]
-    return text.join([unit, *days], ", ")
-
-
-def _state(one: accounts.Account) -> str:
-    words = ["đang dùng" if one.state == "active" else "đã khóa"]
-    words += [] if one.ready else ["chưa đặt mật khẩu"]
-    words += ["có lớp thứ hai"] if one.second else []
-    if one.locked_until and one.locked_until > now():
-        words.append(f"tạm khóa đến {text.minute(one.locked_until, now())}")
-    return ", ".join(words)
-
-
-def _buttons(one: accounts.Account) -> list[Piece]:
-    kinds = ["disable", "end", "link"] if one.state == "active" else ["enable"]
-    return [
-        frame.button(BUTTONS[kind], "account", f"{kind} {one.name}", f"{BUTTONS[kind]}: {one.name}")
-        for kind in kinds
-    ]

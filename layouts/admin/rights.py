@@ -1,0 +1,106 @@
+"""Roles and rights: another role for an account, one more part of the territory, or its end."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from dash import Input, Output, State, ctx, dcc, html
+
+from ioc.errors import IocError
+from kpi import accounts
+from kpi.acts import Refused
+from layouts import components, text
+from layouts.admin import frame
+from layouts.admin.roster import ROLES, board, units_of
+from layouts.components import Piece
+from layouts.state import callback, desk, now
+
+FIELDS = ("name", "role", "units", "classes", "from", "to", "why")
+ACTS = {"role": "Đổi vai trò", "grant": "Cấp quyền"}
+
+
+def card() -> Piece:
+    """The form; what an account has stands in the list of accounts, each right with its end."""
+    roles = [{"label": word, "value": role} for role, word in ROLES.items()]
+    classes = [{"label": text.ACCESS[one].partition(":")[0], "value": one} for one in text.ACCESS]
+    buttons = [
+        html.Button(word, id=f"admin-rights-{act}", type="button", className="button")
+        for act, word in ACTS.items()
+    ]
+    return components.card(
+        "Đổi vai trò, cấp quyền",
+        html.Div(
+            [
+                frame.field("Tên đăng nhập", frame.line("admin-rights-name", most=40)),
+                frame.field("Lý do", frame.line("admin-rights-why")),
+                html.Fieldset([
+                    html.Legend("Vai trò"),
+                    dcc.RadioItems(roles, id="admin-rights-role"),
+                ]),
+                html.Fieldset([
+                    html.Legend("Nhóm chỉ số; không chọn: mọi nhóm"),
+                    dcc.Checklist(classes, [], id="admin-rights-classes"),
+                ]),
+                frame.field(
+                    "Đơn vị: mã, cách nhau bằng dấu phẩy; * là tất cả",
+                    frame.line("admin-rights-units"),
+                ),
+                frame.field("Từ ngày (2026-11-30), để trống: ngay", _day("from")),
+                frame.field("Đến hết ngày, để trống: không hạn", _day("to")),
+                html.Div(buttons, className="operator-modes"),
+                html.P(id="admin-rights-said", role="status", className="assess-said"),
+            ],
+            className="assess-form",
+        ),
+    )
+
+
+def _day(name: str) -> Piece:
+    return frame.line(f"admin-rights-{name}", most=10)
+
+
+@callback(
+    Output("admin-rights-said", "children"),
+    Output("admin-people-board", "children", allow_duplicate=True),
+    *(Input(f"admin-rights-{act}", "n_clicks") for act in ACTS),
+    *(State(f"admin-rights-{name}", "value") for name in FIELDS),
+    prevent_initial_call=True,
+)
+def change(_role: Any, _grant: Any, *given: Any) -> tuple[Piece, list[Piece]]:
+    """Do what the button says; why not, where it is refused."""
+    act = str(ctx.triggered_id or "").removeprefix("admin-rights-")
+    asked = dict(zip(FIELDS, given, strict=True))
+    if act not in ACTS or not frame.may(frame.ADMINS):
+        return "", board() if frame.may(frame.ADMINS) else []
+    try:
+        return _do(act, asked), board()
+    except IocError as error:
+        return str(error), board()
+
+
+def _do(act: str, asked: dict[str, Any]) -> str:
+    said = {name: str(asked[name] or "").strip() for name in ("name", "role", "units", "why")}
+    if len(said["why"]) < frame.SHORTEST:
+        raise Refused(f"Lý do: hãy ghi ít nhất {frame.SHORTEST} ký tự.")
+    store, by, name = desk().store, frame.acting(frame.ADMINS), said["name"]
+    if act == "role":
+        accounts.set_role(store, by, name, said["role"], reason=said["why"], now=now())  # type: ignore[arg-type]
+        return f"{name}: vai trò {ROLES[said['role']]}. Các phiên đang mở đã kết thúc."
+    units = units_of(said["units"])
+    if units == ():
+        raise Refused("Đơn vị: hãy ghi mã đơn vị, hoặc * cho tất cả.")
+    accounts.grant(
+        store, by, name, org_units=units, classes=asked["classes"] or None,
+        valid_from=_date(asked["from"]), valid_to=_date(asked["to"]), reason=said["why"],
+        now=now(),
+    )  # fmt: skip
+    return f"Đã cấp quyền cho {name}."
+
+
+def _date(written: Any) -> date | None:
+    """A day as it is written, None where nothing is. Raises Refused for what is no day."""
+    try:
+        return date.fromisoformat(str(written)) if written else None
+    except ValueError:
+        raise Refused(f"{written!r} không phải ngày; viết 2026-11-30.") from None
