@@ -6,8 +6,9 @@ an instant of *our* clock taken under that lock; ``seal()`` makes a boundary tha
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -208,6 +209,9 @@ def open_store(
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise IocError(f"không tạo được thư mục {folder}: {error.strerror}") from error
+        with suppress(OSError):  # there already, or said below when it is opened
+            file = url.removeprefix("sqlite:///").partition("?")[0]
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     store = KpiStore(url, catalogue, orgunits)
     if migrate:
         from kpi.migrate import upgrade

@@ -8,6 +8,7 @@ import stat
 import threading
 from contextlib import closing, suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -344,3 +345,10 @@ def test_the_file_of_what_was_sent_and_a_strange_last_line_are_no_surprise(store
         auditfile.append(store, file)
     with store.read() as connection:
         assert connection.scalar(sa.text("SELECT COUNT(*) FROM audit")) == 1
+
+
+def test_the_database_with_its_second_factors_is_its_owners_alone(store):
+    if store.sqlite:
+        path = Path(store.url.removeprefix("sqlite:///"))
+        files = list(path.parent.glob(path.name + "*"))
+        assert {stat.S_IMODE(one.stat().st_mode) for one in files} == {0o600}
