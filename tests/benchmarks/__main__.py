@@ -2,7 +2,8 @@
 
 ARGS="--store FOLDER"   keep the reference store there and take it when it is there already
 ARGS="--dossiers N"     another size of the reference store
-ARGS="--only W1,W6"     only these groups: read screens asof poll20 w6 postgres rest elements map
+ARGS="--only read,w6"    only these groups: read rights screens asof poll20 w6 postgres rest
+                        elements map
 """
 
 import argparse
@@ -23,7 +24,18 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.measure import Line, fact, say, show
 
-GROUPS = ("read", "screens", "asof", "elements", "poll20", "w6", "postgres", "rest", "map")
+GROUPS = (
+    "read",
+    "rights",
+    "screens",
+    "asof",
+    "elements",
+    "poll20",
+    "w6",
+    "postgres",
+    "rest",
+    "map",
+)
 
 
 def main() -> None:
@@ -60,6 +72,9 @@ def _groups(folder: Path, dossiers: int) -> dict[str, Callable[[], Iterator[Line
     size = f"{dossiers / 1e6:.1f} tr hồ sơ"
     return {
         "read": with_reference(lambda store: reading.over_http(store, scratch, size, times=200)),
+        "rights": with_reference(
+            lambda store: reading.with_rights(store, scratch, size, times=120)
+        ),
         "screens": with_reference(lambda store: screens.lines(store, scratch, size)),
         "asof": with_reference(lambda store: reading.as_of(store, size, times=30)),
         "poll20": with_reference(lambda store: writing.poll_of_changes(store, size, times=60)),

@@ -105,3 +105,13 @@ def create_product() -> Flask:
     from ioc.settings import Settings
 
     return create_app(Settings.from_env()).server
+
+
+def create_limited() -> Flask:
+    """The same, for a head who may read one subtree and two classes of indicators."""
+    from app import create_app
+    from ioc.principal import Principal
+    from ioc.settings import Settings
+
+    head = Principal("đo", "head", frozenset({AREA}), frozenset({"public", "internal"}))
+    return create_app(Settings.from_env(), identify=lambda: head).server

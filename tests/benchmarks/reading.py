@@ -97,6 +97,29 @@ def refresh(client: Client) -> bytes:
     return callback_body(drawing, values | {"wall-given": {}, "wall-seen": {}})
 
 
+def drill(client: Client) -> bytes:
+    """What the page of an indicator asks when it hears of a change."""
+    declared = {one["output"]: one for one in orjson.loads(_plain(client, "/_dash-dependencies"))}
+    drawing = next(one for name, one in declared.items() if "indicator-seen.data" in name)
+    values = {"live": {"version": 1, "topics": {}}, "indicator-view": {"key": "I02b"}}
+    return callback_body(drawing, values | {"indicator-seen": {}})
+
+
+def with_rights(store: KpiStore, scratch: Path, size: str, *, times: int) -> Iterator[Line]:
+    """A wall's refresh and a drill-down after a change, for a head with rights beside an admin."""
+    env = {"IOC_DATABASE_URL": store.url, "IOC_DATA": str(scratch)}
+    here = "tests.benchmarks.floors"
+    with ExitStack() as stack:
+        clients = []
+        for app in ("create_limited", "create_product"):
+            clients.append(Client(stack.enter_context(serving.gunicorn(f"{here}:{app}()", env))))
+            stack.callback(clients[-1].close)
+        for name, body in (("tường", refresh(clients[1])), ("một chỉ số", drill(clients[1]))):
+            asked = [partial(one.ask, CALLBACK, body) for one in clients]
+            mine, free = in_turn(*asked, times=times, warm=5, before=partial(commit, store))
+            yield Line(f"có quyền, {name} / không giới hạn", size, mine, free, 1.15)
+
+
 def told(store: KpiStore, client: Client) -> None:
     """A commit, until the stream says so: screens ask then, not before."""
     commit(store)
