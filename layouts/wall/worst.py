@@ -19,7 +19,7 @@ from layouts.wall.view import Wall
 TITLE = "Năm chỉ tiêu kém nhất"
 MOST = 5
 FAILING = ("missed", "off_track", "at_risk")
-ORDER = "Xếp theo trạng thái, rồi phần thiếu chia cho mức giao, rồi mã chỉ tiêu"
+ORDER = "Thứ tự: trạng thái, rồi phần thiếu so với mức giao, rồi mã chỉ tiêu"
 LINES, NARROW_LINES = 3.25, 9.2  # of notes in a row; where its parts stand one under another
 NARROW = 45  # in notes: a screen that is narrower has its parts one under another
 
@@ -123,7 +123,7 @@ def _none(found: list[Line], at: int) -> Piece:
     """Nothing more is failing."""
     if at != len(found):
         return None
-    words = "Không còn chỉ tiêu nào không đạt, chậm hay có nguy cơ."
+    words = "Ngoài chỉ tiêu đã khóa, không còn chỉ tiêu nào không đạt, chậm hay có nguy cơ."
     return html.P(words, className="worst-none")
 
 
@@ -135,7 +135,10 @@ def _row(wall: Wall, line: Line, at: int) -> Piece:
                 [
                     html.Div(
                         [
-                            html.Div(line.name, className="worst-name"),
+                            html.Div(
+                                [html.B(f"{at + 1}", className="worst-rank"), line.name],
+                                className="worst-name",
+                            ),
                             html.Div(_brief(line.owner), className="worst-owner"),
                         ],
                         className="worst-who",
@@ -175,7 +178,7 @@ def _row(wall: Wall, line: Line, at: int) -> Piece:
 
 def _room(wall: Wall) -> float:
     """The width of the second column, in letters' heights."""
-    share = 0.93 if _narrow(wall) else 0.222
+    share = 0.93 if _narrow(wall) else 0.252
     return share * (100 * wall.fit.shape - 5) / wall.fit.note
 
 

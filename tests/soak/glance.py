@@ -32,7 +32,7 @@ SEEDS, SIZE, BLUR = 5, (1920, 1080), 0.015  # blurred by so much of the height
 SCENES = ("overview", "worst", "sources")
 READ = """
 () => [...document.querySelectorAll('.wall-sheet.on .worst-row')].map(row => ({
-  target: row.dataset.target, name: row.querySelector('.worst-name').innerText,
+  target: row.dataset.target, name: row.querySelector('.worst-name').lastChild.textContent,
   lacks: row.querySelector('.worst-gap').innerText,
   stale: !!row.querySelector('.age-late, .age-stale')}))
 """
