@@ -21,6 +21,7 @@ from kpi.assessments import VERDICTS
 from kpi.decided import in_force
 from kpi.judging import local_date
 from kpi.schema import micros
+from kpi.scope import ROOT, may_read_source
 from kpi.store import KpiStore
 
 MAY = ("operator", "admin")
@@ -32,6 +33,35 @@ _KINDS = {".xlsx": b"PK\x03\x04"}
 
 class Refused(IocError):
     """What a person asked for is not done; the message is the reason, in Vietnamese."""
+
+
+def allow(
+    store: KpiStore,
+    who: Principal,
+    what: str,
+    *,
+    org_unit: str = ROOT,
+    source: str = "",
+    target: str = "",
+) -> None:
+    """Let an act pass that the role, the org units and the classes of ``who`` allow.
+
+    What concerns the whole territory (walls, sources, files, readings) needs the whole of it; an
+    empty ``org_unit`` asks for the role alone, until it is known whose act it is.
+
+    Raises:
+        Forbidden: one of them does not.
+    """
+    known = store.catalogue.indicators
+    names = store.catalogue.targets[target].indicators if target in store.catalogue.targets else ()
+    may = (
+        who.role in MAY
+        and (not org_unit or who.may_read(org_unit, store.orgunits))
+        and (not source or may_read_source(store, who, source))
+        and all(who.may_read_class(known[name].access) for name in names)
+    )
+    if not may:
+        raise Forbidden(f"Tài khoản này không được {what}.")
 
 
 def request_upload(
@@ -54,8 +84,7 @@ def request_upload(
         Refused: no such source of sheets, another kind of file, too large, empty, or too many
             files wait already.
     """
-    if who.role not in MAY:
-        raise Forbidden("Tài khoản này không được nhập số liệu.")
+    allow(store, who, "nhập số liệu", source=source)
     file = _named(name)
     suffix = PurePosixPath(file).suffix.lower()
     if suffix not in SUFFIXES:
@@ -107,8 +136,7 @@ def assess(
         Forbidden: ``who`` may only read.
         Refused: the target has a number, a field is missing or too long, or looks personal.
     """
-    if who.role not in MAY:
-        raise Forbidden("Tài khoản này không được ghi đánh giá.")
+    allow(store, who, "ghi đánh giá", org_unit=org_unit, target=target)
     at = now or right_now()
     found = store.catalogue.targets.get(target)
     if found is None or indicator not in found.indicators:
@@ -148,8 +176,7 @@ def withdraw(
         Forbidden: ``who`` may only read.
         Refused: there is none such that stands, or no reason is given.
     """
-    if who.role not in MAY:
-        raise Forbidden("Tài khoản này không được rút đánh giá.")
+    allow(store, who, "rút đánh giá", org_unit="")
     said = {
         "words": worded("Lý do rút", words, least=10, most=1_000),
         "author": worded("Người rút", author, least=3, most=120),
@@ -164,6 +191,7 @@ def withdraw(
         ).first()
     if row is None:
         raise Refused("Đánh giá này không có, hoặc đã được rút.")
+    allow(store, who, "rút đánh giá này", org_unit=row.org_unit, target=row.target)
     more = {"verdict": "", "evidence": "", "who": who.name, "withdraws": assessment}
     return _sign(store, {**row._mapping, **said, **more}, now or right_now())
 
@@ -201,8 +229,7 @@ def hold(store: KpiStore, who: Principal, *, now: datetime | None = None) -> dat
     Raises:
         Forbidden: ``who`` may only read.
     """
-    if who.role not in MAY:
-        raise Forbidden("Tài khoản này không được điều khiển màn hình.")
+    allow(store, who, "điều khiển màn hình")
     at = now or right_now()
     sealed = store.seal(at, "wall")
     _tell(store, who, {"held_at": micros(sealed)}, at)
@@ -220,8 +247,7 @@ def release(store: KpiStore, who: Principal, *, now: datetime | None = None) -> 
 
 def _tell(store: KpiStore, who: Principal, wanted: dict[str, Any], at: datetime) -> int:
     """One more word to the walls; they hear of it as of any change of the data."""
-    if who.role not in MAY:
-        raise Forbidden("Tài khoản này không được điều khiển màn hình.")
+    allow(store, who, "điều khiển màn hình")
     said = {**wanted, "who": who.name, "at": micros(at)}
     with store.write() as connection:
         connection.execute(

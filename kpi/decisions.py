@@ -9,10 +9,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from ioc.clock import right_now
-from ioc.errors import Forbidden
 from ioc.principal import Principal
 from kpi import audit, query
-from kpi.acts import MAY, Refused, worded
+from kpi.acts import Refused, allow, worded
 from kpi.decided import in_force, next_instant
 from kpi.schema import instant_of
 from kpi.store import KpiStore
@@ -35,8 +34,7 @@ def choose(
         Forbidden: ``who`` may only read.
         Refused: no such target or reading, the reading is in force already, or no reason.
     """
-    if who.role not in MAY:
-        raise Forbidden("Tài khoản này không được chọn cách đọc chỉ tiêu.")
+    allow(store, who, "chọn cách đọc chỉ tiêu", target=target)
     found = store.catalogue.targets.get(target)
     if found is None or len(found.readings) < 2:
         raise Refused("Chỉ tiêu này không có hai cách đọc.")
@@ -84,8 +82,7 @@ def sign(
         Refused: the target is not closed, has no closing figure, it moved since it was seen, is
             signed already as it is, or no reason is given.
     """
-    if who.role not in MAY:
-        raise Forbidden("Tài khoản này không được ký chốt số.")
+    allow(store, who, "ký chốt số", org_unit=org_unit, target=target)
     why = worded("Lý do", reason, least=10, most=500)
     clock = now or right_now()
     with store.write() as connection:

@@ -8,10 +8,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from ioc.clock import right_now
-from ioc.errors import Forbidden
 from ioc.principal import Principal
 from kpi import audit, requests
-from kpi.acts import MAY, Refused, worded
+from kpi.acts import Refused, allow, worded
 from kpi.store import KpiStore
 
 ORDERS = {
@@ -39,8 +38,7 @@ def order(
         Refused: no such source or order, no reason, one like it waits, or it does not fit: a
             paused source is not polled, one that runs is not resumed.
     """
-    if who.role not in MAY:
-        raise Forbidden("Tài khoản này không được điều khiển nguồn dữ liệu.")
+    allow(store, who, "điều khiển nguồn dữ liệu", source=source)
     if kind not in ORDERS:
         raise Refused("Không có lệnh này.")
     why = worded("Lý do", reason, least=5, most=300)

@@ -81,12 +81,11 @@ def principal_of(account: Any, rights: Sequence[Right], day: date) -> Principal:
 
     Where the org units of an account have different classes, it has those that all of them have:
     a principal knows one set of classes, and must not be told more than any right says. Without a
-    right that holds it sees no org unit; whose dated rights have all run out may do nothing more.
+    right that holds it sees no org unit; whose rights have run out or were ended may do nothing.
     """
     held = [right for right in rights if right.holds(day)]
-    standing = [right for right in rights if right.ended_at is None]
     if not held:
-        role: Role = "viewer" if standing else account.role
+        role: Role = "viewer" if rights else account.role
         return Principal(account.name, role, frozenset(), frozenset())
     classes: dict[str | None, set[str | None]] = {}
     for right in held:
