@@ -86,7 +86,7 @@ def totp_confirm(
     Raises:
         NotDone: no such account, none was begun, or the account is locked.
     """
-    from kpi.sessions import count_failure
+    from kpi.sessions import count_failure, forgive
 
     at = now or right_now()
     with store.write() as connection:
@@ -101,11 +101,10 @@ def totp_confirm(
             count_failure(connection, name, at)
             return False
         connection.execute(
-            sa.text(
-                "UPDATE account SET totp = :totp, totp_step = :step, failures = 0 WHERE name = :n"
-            ),
+            sa.text("UPDATE account SET totp = :totp, totp_step = :step WHERE name = :n"),
             {"totp": account.totp.removeprefix(_BEGUN), "step": step, "n": name},
         )
+        forgive(connection, name)
         connection.execute(
             sa.text("UPDATE session SET second = 1 WHERE hash = :hash AND account = :n"),
             {"hash": tokens.digest(session), "n": name},
@@ -119,12 +118,13 @@ def totp_remove(
 ) -> str:
     """Take the second factor of a lost phone away; the token of a link for a new password.
 
-    The password goes too, which may have been short beside the factor. Sessions end.
+    The password goes too, which may have been short beside the factor. Sessions and keys end.
 
     Raises:
         Forbidden: ``by`` is no admin.
         NotDone: no such account, or it is disabled.
     """
+    from kpi.keys import revoke_all
     from kpi.links import issue
     from kpi.sessions import end
 
@@ -140,5 +140,6 @@ def totp_remove(
             {"n": name},
         )
         end(connection, name, at)
-        audit.append(connection, "account", by, name, now=at, act="totp_remove", reason=reason)
+        said = {"act": "totp_remove", "keys": revoke_all(connection, name, at), "reason": reason}
+        audit.append(connection, "account", by, name, now=at, **said)
         return issue(connection, name, "reset", at)

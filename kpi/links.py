@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from ioc.clock import right_now
 from ioc.principal import Principal
-from kpi import audit, factors, passwords, sessions, tokens
+from kpi import audit, factors, keys, passwords, sessions, tokens
 from kpi.rights import NotDone, account_in, only_admins
 from kpi.schema import micros
 from kpi.store import KpiStore
@@ -76,7 +76,9 @@ def void(connection: Connection, name: str, at: datetime) -> None:
 
 
 def set_password(store: KpiStore, token: str, password: str, *, now: datetime | None = None) -> str:
-    """Set the password of the account that a link was made for; its name. Its sessions end.
+    """Set the password of the account that a link was made for; its name.
+
+    Its sessions and keys end.
 
     Raises:
         WeakPassword: the password is refused; the link stays good.
@@ -100,6 +102,7 @@ def set_password(store: KpiStore, token: str, password: str, *, now: datetime | 
         )
         void(connection, account.name, at)
         ended = sessions.end(connection, account.name, at)
+        revoked = keys.revoke_all(connection, account.name, at)
         audit.append(
             connection,
             "account",
@@ -109,6 +112,7 @@ def set_password(store: KpiStore, token: str, password: str, *, now: datetime | 
             act="password",
             purpose=account.purpose,
             ended=ended,
+            keys=revoked,
         )
     return account.name
 

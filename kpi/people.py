@@ -82,7 +82,8 @@ def insert(connection: Connection, *, name: str, display: str, role: str, at: da
         raise NotDone("Tên đăng nhập gồm 2 đến 40 chữ thường không dấu, số, chấm, gạch.")
     if role not in ROLES:
         raise NotDone(f"Không có vai trò {role!r}; có: {', '.join(ROLES)}.")
-    shown = " ".join(unicodedata.normalize("NFC", display).split())[:_DISPLAY]
+    shown = unicodedata.normalize("NFC", display[: 4 * _DISPLAY])
+    shown = " ".join(shown.split())[:_DISPLAY]
     if not shown or not shown.isprintable():
         raise NotDone("Hãy ghi tên hiển thị.")
     taken = sa.text("SELECT 1 FROM account WHERE name = :n")
@@ -110,7 +111,7 @@ def disable(
     at = now or right_now()
     with store.write() as connection:
         account_in(connection, name)
-        _keep_an_admin(connection, name, at)
+        keep_an_admin(connection, name, at)
         _set(connection, name, at, state="disabled")
         ended, revoked = _shut(connection, name, at)
         audit.append(
@@ -152,7 +153,7 @@ def set_role(
     reason: str = "",
     now: datetime | None = None,
 ) -> None:
-    """Give an account another role; its sessions end.
+    """Give an account another role; its sessions and keys end.
 
     Raises:
         Forbidden: ``by`` is no admin.
@@ -165,9 +166,10 @@ def set_role(
     with store.write() as connection:
         before = account_in(connection, name).role
         if role != "admin":
-            _keep_an_admin(connection, name, at)
+            keep_an_admin(connection, name, at)
         _set(connection, name, at, role=role)
         sessions.end(connection, name, at)
+        revoked = keys.revoke_all(connection, name, at)
         audit.append(
             connection,
             "account",
@@ -177,6 +179,7 @@ def set_role(
             act="role",
             role=role,
             before=before,
+            keys=revoked,
             reason=_cut(reason),
         )
 
@@ -247,7 +250,8 @@ def _admins(connection: Connection, at: datetime) -> list[str]:
     ]
 
 
-def _keep_an_admin(connection: Connection, name: str, at: datetime) -> None:
+def keep_an_admin(connection: Connection, name: str, at: datetime) -> None:
+    """Raise NotDone where no other account could come in as an admin."""
     if _admins(connection, at) == [name]:
         raise NotDone("Đây là quản trị cuối cùng còn đăng nhập được; hãy lập quản trị khác trước.")
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from ioc.clock import right_now
 from ioc.errors import Forbidden, IocError
-from ioc.period import date_of, day_number
+from ioc.period import LOCAL, date_of, day_number
 from ioc.principal import Principal, Role
 from kpi import audit
 from kpi.elements import CLASSES
@@ -223,11 +223,13 @@ def revoke_right(
 
     Raises:
         Forbidden: ``by`` is no admin.
-        NotDone: there is no such right that holds.
+        NotDone: there is no such right that holds, or it is the last of the last admin who can
+            sign in.
     """
     only_admins(by)
     at = now or right_now()
     with store.write() as connection:
+        _keep_the_last(connection, right, at)
         name = connection.scalar(
             sa.text(
                 "UPDATE account_right SET ended_at = :at WHERE id = :id AND ended_at IS NULL"
@@ -240,6 +242,18 @@ def revoke_right(
         audit.append(
             connection, "right", by, name, now=at, act="revoke", right=right, reason=reason[:_WORDS]
         )
+
+
+def _keep_the_last(connection: Connection, right: int, at: datetime) -> None:
+    """The right by which the last admin has any is not taken: nobody could give it back."""
+    from kpi.people import keep_an_admin
+
+    name = connection.scalar(
+        sa.text("SELECT account FROM account_right WHERE id = :id"), {"id": right}
+    )
+    day = at.astimezone(LOCAL).date()
+    if name and not any(one.holds(day) and one.id != right for one in read(connection, name)):
+        keep_an_admin(connection, name, at)
 
 
 def only_admins(by: Principal) -> None:

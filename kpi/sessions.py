@@ -12,7 +12,7 @@ from ioc.clock import right_now
 from ioc.errors import Forbidden, IocError
 from ioc.period import LOCAL
 from ioc.principal import Principal, Role
-from kpi import audit, factors, passwords, tokens
+from kpi import audit, factors, keys, passwords, tokens
 from kpi.rights import principal_of, read
 from kpi.schema import instant_of, micros
 from kpi.store import KpiStore
@@ -90,6 +90,7 @@ def sign_in(
                     {"p": fresh, "n": account.name},
                 )
             token = _open(connection, account, at, second=second, how="password")
+            forgive(connection, account.name)
     if not token:
         raise SignInRefused(_SAME)
     return token
@@ -100,12 +101,13 @@ def sign_in_subject(
 ) -> str:
     """A new session's token for an identity that a trusted provider has proved.
 
-    Its rights are those of the local account, never of a claim.
+    Its rights are those of the local account, never of a claim. It opens no lock and forgives no
+    failed try: the provider proved one factor, and another may be under attack.
 
     Raises:
-        SignInRefused: no active account is tied to it.
+        SignInRefused: no active account is tied to it, or the account is locked for a while.
     """
-    at = now or right_now()
+    at, locked = now or right_now(), False
     with store.write() as connection:
         account = connection.execute(
             sa.text("SELECT * FROM account WHERE subject = :subject"),
@@ -115,8 +117,13 @@ def sign_in_subject(
             who = audit.NOBODY if account is None else account.name
             audit.append(connection, "refused", who, "đăng nhập", now=at, why="oidc")
             token = ""
+        elif locked := (account.locked_until or 0) > (micros(at) or 0):
+            audit.append(connection, "refused", account.name, "đăng nhập", now=at, why="locked")
+            token = ""
         else:
             token = _open(connection, account, at, second=False, how="oidc")
+    if locked:
+        raise SignInRefused("Tài khoản đang tạm khóa vì nhập sai nhiều lần; hãy chờ ít phút.")
     if not token:
         raise SignInRefused("Danh tính này chưa được gắn với tài khoản nào; hãy hỏi quản trị.")
     return token
@@ -173,7 +180,7 @@ def sign_out(store: KpiStore, token: str, *, now: datetime | None = None) -> Non
 
 
 def end_all(store: KpiStore, by: Principal, name: str, *, now: datetime | None = None) -> int:
-    """End every session of an account; how many there were.
+    """End every session and every key of an account; how many sessions there were.
 
     Raises:
         Forbidden: ``by`` is neither an admin nor the account itself.
@@ -182,13 +189,14 @@ def end_all(store: KpiStore, by: Principal, name: str, *, now: datetime | None =
         raise Forbidden("Chỉ quản trị hoặc chính chủ được kết thúc các phiên.")
     at = now or right_now()
     with store.write() as connection:
-        ended = end(connection, name, at)
-        audit.append(connection, "session", by, name, now=at, act="end_all", ended=ended)
+        ended, revoked = end(connection, name, at), keys.revoke_all(connection, name, at)
+        said = {"act": "end_all", "ended": ended, "keys": revoked}
+        audit.append(connection, "session", by, name, now=at, **said)
     return ended
 
 
 def end(connection: Connection, name: str, at: datetime) -> int:
-    """``end_all`` inside a transaction whose entry tells of it."""
+    """End the sessions of an account inside a transaction whose entry tells of it."""
     found = connection.execute(
         sa.text("UPDATE session SET ended_at = :at WHERE account = :name AND ended_at IS NULL"),
         {"at": micros(at), "name": name},
@@ -256,6 +264,14 @@ def count_failure(connection: Connection, name: str, at: datetime) -> None:
         audit.append(connection, "locked", name, now=at, minutes=LOCKED.seconds // 60)
 
 
+def forgive(connection: Connection, name: str) -> None:
+    """Begin to count wrong guesses anew: whoever came has given all that the account asks for."""
+    connection.execute(
+        sa.text("UPDATE account SET failures = 0, locked_until = NULL WHERE name = :n"),
+        {"n": name},
+    )
+
+
 def _open(connection: Connection, account: Any, at: datetime, *, second: bool, how: str) -> str:
     """A new session under a new token, whatever the browser had before."""
     token, instant = tokens.new(), micros(at)
@@ -276,9 +292,7 @@ def _open(connection: Connection, account: Any, at: datetime, *, second: bool, h
         sa.text("DELETE FROM session WHERE created_at < :old"), {"old": micros(at - _KEPT)}
     )
     connection.execute(
-        sa.text(
-            "UPDATE account SET failures = 0, locked_until = NULL, seen_at = :at WHERE name = :n"
-        ),
+        sa.text("UPDATE account SET seen_at = :at WHERE name = :n"),
         {"at": instant, "n": account.name},
     )
     audit.append(connection, "sign_in", account.name, now=at, how=how, second=second)

@@ -209,6 +209,35 @@ def test_a_password_is_one_however_its_marks_were_typed(store, person, now):
     assert accounts.sign_in(store, person(), unicodedata.normalize("NFD", PASSWORD), now=now)
 
 
+def test_what_is_far_too_long_to_be_a_password_costs_nobody_time(store, person, now):
+    """Marks that a normal form must put in order take time by the square of their number."""
+    marks = "\u0315\u0300" * 60_000
+    link = accounts.new_link(store, ADMIN, person(), now=now)
+    began = time.thread_time()
+    with pytest.raises(accounts.WeakPassword, match="128"):
+        accounts.set_password(store, link, "a" + marks, now=now)
+    for name in ("lan", "khong-co"):
+        with pytest.raises(accounts.SignInRefused):
+            accounts.sign_in(store, name, "a" + marks, now=now)
+    assert time.thread_time() - began < 1
+
+
+def test_a_password_of_the_greatest_length_is_right_to_its_last_letter(store, person, now):
+    longest = ("mưa rào tháng bảy " * 8)[: passwords.MOST - 1] + "."
+    name = person(password=longest)
+    assert accounts.sign_in(store, name, longest, now=now)
+    with pytest.raises(accounts.SignInRefused):
+        accounts.sign_in(store, name, longest + "x", now=now)
+
+
+def test_the_name_that_is_shown_is_cut_before_its_letters_are_put_in_one_form(store, now):
+    began = time.thread_time()
+    shown = "a" + "\u0315\u0300" * 60_000
+    accounts.create(store, ADMIN, name="lan", display=shown, role="viewer", now=now)
+    assert time.thread_time() - began < 1
+    assert len(accounts.listed(store)[0].display) == 80
+
+
 def test_no_password_token_or_code_is_stored_or_told(store, person, phone, now, caplog):
     name = person("quan-tri", role="admin")
     code = phone(name)(now + HOUR)
@@ -385,6 +414,30 @@ def test_an_outside_identity_comes_in_only_where_an_admin_tied_it(store, person,
         accounts.sign_in_subject(store, issuer, "8", now=now)
 
 
+@pytest.mark.parametrize("role", ["viewer", "admin"])
+def test_an_outside_identity_gives_nobody_more_tries_at_the_second_factor(
+    store, person, phone, now, role
+):
+    name, issuer = person(role=role), "https://sso.example"
+    code_at = phone(name)
+    accounts.tie(store, ADMIN, name, issuer, "8", now=now)
+    at = now + HOUR
+    for _ in range(5):  # a sign-in before each guess
+        held = accounts.sign_in_subject(store, issuer, "8", now=at)
+        assert not accounts.totp_confirm(store, name, "000000", session=held, now=at)
+    with pytest.raises(accounts.SignInRefused, match="tạm khóa"):
+        accounts.sign_in_subject(store, issuer, "8", now=at)
+    with pytest.raises(accounts.NotDone, match="tạm khóa"):
+        accounts.totp_confirm(store, name, code_at(at), session=held, now=at)
+    assert told(store, "locked") == [(name, "locked", None)]
+    assert told(store, "refused")[-1] == (name, "refused", "locked")
+    later = at + 15 * MINUTE
+    held = accounts.sign_in_subject(store, issuer, "8", now=later)
+    assert accounts.totp_confirm(store, name, code_at(later), session=held, now=later)
+    assert accounts.listed(store)[0].locked_until is None
+    assert accounts.session_of(store, held, now=later).second
+
+
 # --- rights -----------------------------------------------------------------------------------
 
 
@@ -520,6 +573,24 @@ def test_the_last_admin_who_can_come_in_is_neither_disabled_nor_made_less(store,
     assert not accounts.has_admin(store, now=now + DAY)
 
 
+def test_the_last_admin_whose_rights_hold_keeps_them(store, person, now):
+    person("mot", role="admin")
+    accounts.create(store, ADMIN, name="hai", display="Hai", role="admin", now=now)  # no password
+    accounts.grant(
+        store, ADMIN, "mot", org_units=None, valid_from=now.date() + 9 * DAY, now=now
+    )  # from then on, and until then nobody could give it back
+    held, later = accounts.rights_of(store, "mot")
+    with pytest.raises(accounts.NotDone, match="cuối cùng"):
+        accounts.revoke_right(store, ADMIN, held.id, now=now)
+    assert accounts.rights_of(store, "mot")[0].ended_at is None
+    accounts.revoke_right(store, ADMIN, later.id, now=now)
+    with pytest.raises(accounts.NotDone, match="cuối cùng"):
+        accounts.revoke_right(store, ADMIN, held.id, now=now)
+    person("ba", role="admin")
+    accounts.revoke_right(store, ADMIN, held.id, now=now)
+    assert accounts.has_admin(store, now=now)
+
+
 def test_accounts_that_nobody_uses_are_listed_the_longest_idle_first(store, person, now):
     person("an")
     person("binh")
@@ -557,6 +628,25 @@ def test_the_key_of_a_disabled_account_is_dead_and_stays_so(store, person, now):
     assert accounts.principal_of_key(store, key, now=now) is None
     accounts.enable(store, ADMIN, "lan", now=now)
     assert accounts.principal_of_key(store, key, now=now) is None
+
+
+@pytest.mark.parametrize("act", ["set_password", "totp_remove", "set_role", "end_all"])
+def test_keys_end_with_whatever_was_to_end_what_a_stranger_holds(store, person, phone, now, act):
+    name = person()
+    phone(name)
+    person("huong")
+    key = accounts.create_key(store, ADMIN, name, label="x", days=30, now=now)
+    other = accounts.create_key(store, ADMIN, "huong", label="x", days=30, now=now)
+    if act == "set_password":
+        accounts.set_password(store, accounts.new_link(store, ADMIN, name, now=now), WRONG, now=now)
+    else:
+        more = ("head",) if act == "set_role" else ()
+        getattr(accounts, act)(store, ADMIN, name, *more, now=now)
+    assert accounts.principal_of_key(store, key, now=now) is None
+    assert accounts.principal_of_key(store, other, now=now)
+    assert audit.verify(store).broken is None
+    newest = audit.entries(store, ADMIN)[0]
+    assert (newest.what, newest.detail["keys"]) == (name, 1)
 
 
 def test_the_key_of_an_admin_only_reads_and_needs_the_second_factor_first(
