@@ -25,6 +25,7 @@ from kpi.scope import ROOT, may_read_source
 from kpi.store import KpiStore
 
 MAY = ("operator", "admin")
+_LONGEST = 1_000  # letters of the name of a file that are looked at, its last ones
 _SHEET = 80  # letters of the name of a wall's sheet
 MOST_WAITING = 20
 """Files that may wait at once: past it somebody has to look at the poller first."""
@@ -294,6 +295,8 @@ def _sign(store: KpiStore, said: dict[str, Any], at: datetime) -> int:
 
 def worded(what: str, given: str, *, least: int, most: int) -> str:
     """Words that a person wrote, in one form; refused where they name a person by number."""
+    if len(given or "") > 4 * most:  # before the normal form, which takes time for many marks
+        raise Refused(f"{what}: tối đa {most} ký tự.")
     text = unicodedata.normalize("NFC", given or "")
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     text = " ".join(text.split())
@@ -308,7 +311,8 @@ def worded(what: str, given: str, *, least: int, most: int) -> str:
 
 def _named(given: str) -> str:
     """The last part of a file's name as it may be shown; what looks personal is not kept."""
-    text = unicodedata.normalize("NFC", given).replace("\\", "/").rpartition("/")[2]
+    text = given.replace("\\", "/").rpartition("/")[2][-_LONGEST:]
+    text = unicodedata.normalize("NFC", text)
     text = "".join(letter for letter in text if letter.isprintable()).strip(" .")
     if "." not in text:
         raise Refused("Tên tệp phải có đuôi .xlsx hoặc .csv.")

@@ -13,13 +13,17 @@ from ioc.principal import Principal
 from kpi.catalogue import Element
 from kpi.records import SAID, matches
 from kpi.schema import FAR, instant_of
-from kpi.scope import entitled, may_read_source
+from kpi.scope import entitled, may_read_source, reads_all
 from kpi.store import KpiStore
 from kpi.tally import EVENT, serves_sql, where_sql
 
 EVIDENCE = (
     "run started_at ended_at outcome read new changed calls bytes response_hash address".split()
 )
+_HIDDEN = dict.fromkeys("read new changed calls bytes".split()) | {
+    "response_hash": "",
+    "address": "",
+}
 _INSTANTS = ("opened_at", "due_at", "closed_at", "changed_at", "started_at", "ended_at")
 
 
@@ -27,7 +31,8 @@ _INSTANTS = ("opened_at", "due_at", "closed_at", "changed_at", "started_at", "en
 class Version:
     """What one version says, when we believed it, and whether its content hash still fits.
 
-    ``until`` is None while it is believed. ``run`` is the evidence of the poll that brought it.
+    ``until`` is None while it is believed. ``run`` is the evidence of the poll that brought it;
+    whoever may not read the whole territory learns nothing of what else it brought.
     """
 
     number: int
@@ -86,7 +91,7 @@ def case_file(store: KpiStore, who: Principal, source: str, key: str) -> CaseFil
         ).all()
         if not found or not _may_read(store, who, source, found[0]):
             return None
-        runs = _runs(connection, {row.run for row in found})
+        runs = _runs(connection, {row.run for row in found}, counted=reads_all(store, who))
         versions = tuple(_version(row, runs) for row in found)
         counted = () if versions[0].until else _counted(store, connection, source, key)
     return CaseFile(source, key, versions, tuple(counted))
@@ -124,12 +129,14 @@ def _typed(cells: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _runs(connection: Connection, wanted: set[int]) -> dict[int, dict[str, Any]]:
+def _runs(connection: Connection, wanted: set[int], *, counted: bool) -> dict[int, dict[str, Any]]:
+    """The polls; unless ``counted`` without what they brought, as in the list of polls."""
     listed = ", ".join(str(int(run)) for run in wanted)
     rows = connection.execute(
         sa.text(f"SELECT {', '.join(EVIDENCE)} FROM poll_run WHERE run IN ({listed})")
     )
-    return {row.run: _typed(dict(row._mapping)) for row in rows}
+    hidden = {} if counted else _HIDDEN
+    return {row.run: _typed({**row._mapping, **hidden}) for row in rows}
 
 
 def _counted(store: KpiStore, connection: Connection, source: str, key: str) -> list[Counted]:

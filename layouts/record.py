@@ -252,8 +252,8 @@ def _evidence(source: str, version: Version) -> Piece:
     words = text.join([
         text.minute(run["started_at"]),
         theme.outcome(run["outcome"] or "").word,
-        f"{text.number(run['calls'])} lượt gọi",
-        f"{text.number(run['bytes'])} byte",
+        f"{text.number(run['calls'])} lượt gọi" if text.known(run["calls"]) else "",
+        f"{text.number(run['bytes'])} byte" if text.known(run["bytes"]) else "",
         run["address"],
     ])
     return html.P(

@@ -64,12 +64,41 @@ def test_the_database_refuses_to_change_or_delete_an_entry(told, statement):
     assert audit.verify(told).broken is None
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT {replace} INTO audit SELECT number, at, 'b', kind, what, detail, previous, hash"
+        " FROM audit WHERE number = 7 {conflict} (number) DO UPDATE SET who = excluded.who",
+        "INSERT {replace} INTO audit_head VALUES (1, 6, 'x')"
+        " {conflict} (id) DO UPDATE SET number = excluded.number, hash = excluded.hash",
+        "UPDATE audit_head SET number = 6, hash = (SELECT hash FROM audit WHERE number = 6)",
+        "UPDATE audit_head SET hash = 'x'",
+        "UPDATE audit_head SET number = number + 2",
+        "UPDATE audit_head SET id = 2, number = number + 1",
+        "DELETE FROM audit_head",
+    ],
+)
+def test_the_database_refuses_to_put_another_entry_or_another_head_in_its_place(told, statement):
+    kinds = [{"replace": "", "conflict": "ON CONFLICT"}]
+    if told.sqlite:
+        statement = statement.replace(" WHERE number = 7 {", " WHERE number = 7 AND true {")
+        kinds.append({"replace": "OR REPLACE", "conflict": "--"})
+    for kind in kinds:
+        sql = statement.format(**kind)
+        with pytest.raises(sa.exc.DBAPIError, match="append-only"), told.write() as connection:
+            connection.exec_driver_sql(sql)
+    assert audit.verify(told) == audit.Verdict(12, None, audit.entries(told, ADMIN)[0].hash)
+    assert audit.write(told, "edit", "an") == 13
+
+
 @pytest.mark.postgresql
 def test_postgresql_refuses_to_empty_the_audit_too(told):
     if told.sqlite:
         return
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), told.write() as connection:
         connection.exec_driver_sql("TRUNCATE audit")
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), told.write() as connection:
+        connection.exec_driver_sql("TRUNCATE audit_head")
 
 
 @pytest.mark.parametrize(

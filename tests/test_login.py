@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from ioc.clock import right_now
+from kpi import accounts
 from kpi.schema import micros
 from layouts.web import sessions
-from tests.doors import HERE, PASSWORD, doors
+from tests.doors import ADMIN, HERE, PASSWORD, doors
 
 
 @pytest.fixture
@@ -189,6 +190,32 @@ def test_a_form_that_our_page_did_not_give_signs_nobody_in(door):
     browser = door.browser()
     form["csrf"] = browser.token()
     assert browser.post("/login", form, Origin="https://evil.example").status_code == 403
+
+
+@pytest.mark.parametrize("there", ["/login", "/setup/" + "x" * 43])
+def test_a_form_that_no_person_fills_in_is_refused_unread(door, there):
+    browser = door.browser()
+    form = {"csrf": browser.token(), "name": "lan", "password": "a" * 9_000, "again": ""}
+    assert browser.post(there, form).status_code == 413
+    signed_in = door.inside()
+    form["csrf"] = signed_in.token("/account")
+    assert signed_in.post(there, form).status_code == 413
+    assert not door.told("refused")
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, sa.exc.OperationalError])
+def test_a_link_that_is_still_good_stands_in_no_log(door, monkeypatch, caplog, fault):
+    link = accounts.create(door.store, ADMIN, name="lan", display="Lan", role="viewer")
+
+    def fails(*_):
+        raise fault("x", {}, Exception()) if fault is not RuntimeError else fault
+
+    monkeypatch.setattr(accounts, "set_password", fails)
+    browser = door.browser()
+    form = {"csrf": browser.token(), "password": PASSWORD, "again": PASSWORD}
+    assert browser.post(f"/setup/{link}", form).status_code >= 500
+    assert "POST /setup/<token>" in caplog.text
+    assert link not in caplog.text
 
 
 def test_an_administrator_does_nothing_before_the_second_factor(door):

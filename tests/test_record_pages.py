@@ -1,7 +1,10 @@
 """The pages about records: the list, one record's history, lineage, definitions."""
 
 import pytest
+from flask import g
 
+from ioc.principal import Principal
+from kpi import query
 from layouts import definitions, lineage, record, records
 from tests.test_pages import Reader, words
 from tests.worlds import DOSSIERS, at, dossier
@@ -83,6 +86,17 @@ def test_a_record_shows_its_versions_what_changed_and_that_their_hashes_fit(read
     assert said.count(" khớp") == 2 and "không khớp" not in said
     assert any(href.startswith("/indicator/I02b") for href in hrefs(found))
     assert "/sources/public_services" in hrefs(found)
+
+
+def test_who_reads_one_place_is_told_when_a_version_was_read_and_not_how_much(reader):
+    asked = {"source": "public_services", "key": "xong"}
+    assert "lượt gọi" in reader.read(record.layout, **asked)
+    with reader.request():
+        found = query.case_file(reader.world.store, g.principal, *asked.values())
+        g.principal = Principal("một nơi", "head", frozenset({found.versions[0].said["org_unit"]}))
+        said = words([record.layout(**asked)])
+    assert "Lượt đọc" in said
+    assert "lượt gọi" not in said and "byte" not in said
 
 
 def test_a_version_that_was_touched_is_said_not_to_fit(reader):

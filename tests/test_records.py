@@ -171,6 +171,20 @@ def test_a_principal_reads_what_its_units_opened_or_completed_and_no_other(live)
     assert keys(live, who=nobody) == []
 
 
+def test_a_record_tells_of_its_poll_only_what_the_list_of_polls_tells(live):
+    told = {}
+    for who in (ADMIN, Principal("Đồng Hới", "head", frozenset({"area-450"}))):
+        (version,) = query.case_file(live.store, who, "public_services", "a").versions
+        asked = {"sources": ["public_services"], "numbers": [version.run["run"]]}
+        answer = query.runs(live.store, who, **asked)
+        (run,) = (dict(zip(answer.columns, row, strict=True)) for row in answer.stream())
+        assert version.run == {name: run[name] for name in version.run}, who.name
+        told[who.name] = version.run
+    assert told[ADMIN.name]["read"] == 4
+    assert told["Đồng Hới"]["read"] is told["Đồng Hới"]["calls"] is None
+    assert told["Đồng Hới"]["outcome"] == "ok"
+
+
 @pytest.mark.parametrize(
     "filters",
     [

@@ -3,6 +3,8 @@
 import io
 import os
 import signal
+import time
+import unicodedata
 import zipfile
 from datetime import UTC, datetime
 from multiprocessing import get_context
@@ -414,6 +416,22 @@ def test_what_is_no_sheet_or_too_large_is_refused_in_a_sentence(
     with pytest.raises(acts.Refused, match=words):
         give(sqlite_store, settings, body, name)
     assert given(sqlite_store) == [] and kept(settings) == []
+
+
+def test_words_and_names_are_cut_before_their_letters_are_put_in_one_form(
+    sqlite_store: KpiStore, source: Source, settings: Any
+) -> None:
+    """Marks that a normal form must put in order take time by the square of their number."""
+    ready(sqlite_store, source, settings)
+    marks = "\u0315\u0300" * 60_000
+    began = time.thread_time()
+    with pytest.raises(acts.Refused, match="tối đa 500"):
+        acts.worded("Lý do", "a" + marks, least=3, most=500)
+    give(sqlite_store, settings, b"x", f"a{marks}.csv")
+    assert time.thread_time() - began < 1
+    assert given(sqlite_store)[0]["file"].endswith(".csv")
+    whole = unicodedata.normalize("NFD", "Đã rà soát số liệu tháng mười. " * 16).strip()
+    assert acts.worded("Lý do", whole, least=3, most=500) == unicodedata.normalize("NFC", whole)
 
 
 def test_only_a_source_of_sheets_takes_files_and_only_from_who_may_give_them(

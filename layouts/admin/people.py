@@ -119,7 +119,7 @@ def _do(kind: str, name: str, why: str) -> Piece:
             return f"Đã mở lại {name}."
         case "end":
             accounts.end_all(store, by, name, now=now())
-            return f"Đã kết thúc mọi phiên của {name}."
+            return f"Đã kết thúc mọi phiên, thu mọi khóa của {name}."
         case "revoke":
             accounts.revoke_right(store, by, int(name), reason=why, now=now())
             return "Đã thu quyền."

@@ -20,6 +20,8 @@ from layouts.web.problems import MACHINE, Problem
 
 PUBLIC = ("/login", "/setup/")
 TOO_MANY = "Quá nhiều lần thử"
+FORM = 8 << 10
+"""Bytes of a form that a person fills in; whatever is longer is refused unread."""
 DIFFERENT = "Hai lần nhập mật khẩu không giống nhau."
 
 
@@ -33,6 +35,7 @@ def install(server: Flask, store: Any, settings: Settings, windows: limits.Limit
 
     @server.route("/login", methods=["GET", "POST"])
     def login() -> Answer:
+        _refuse_long()
         onward = sessions.own_path(request.values.get("next", ""))
         if request.method == "POST":
             return _sign_in(store, settings, windows, onward)
@@ -52,6 +55,7 @@ def install(server: Flask, store: Any, settings: Settings, windows: limits.Limit
 
     @server.route("/setup/<token>", methods=["GET", "POST"])
     def setup(token: str) -> Answer:
+        _refuse_long()
         if request.method == "GET":
             return _setup_form()
         csrf.check_form()
@@ -130,6 +134,13 @@ def _sign_in(store: Any, settings: Settings, windows: limits.Limits, onward: str
     if before:
         accounts.sign_out(store, before)
     return enter(token, onward)
+
+
+def _refuse_long() -> None:
+    """Bound the form before it is read. Raises Problem 413 where its length is said."""
+    request.max_content_length = FORM
+    if (request.content_length or 0) > FORM:
+        raise Problem(413)
 
 
 def _setup_form(fault: str = "", status: int = 200) -> Response:

@@ -113,11 +113,16 @@ def install(server: Flask) -> None:
 
     @server.errorhandler(Exception)
     def _broken(error: Exception) -> Response:
-        log.exception("%s %s failed", request.method, request.path, exc_info=error)
+        log.exception("%s %s failed", request.method, _where(), exc_info=error)
         g.failed = True
         return answer(Problem(500))
 
 
 def _unreadable(error: Exception) -> Response:
-    log.error("%s %s: %s", request.method, request.path, type(error).__name__)
+    log.error("%s %s: %s", request.method, _where(), type(error).__name__)
     return answer(Problem(503, "Kho số liệu chưa đọc được; màn hình sẽ tự thử lại."))
+
+
+def _where() -> str:
+    """The rule of an address, never what stands in it: that may be a link that is still good."""
+    return request.url_rule.rule if request.url_rule else "(no such address)"

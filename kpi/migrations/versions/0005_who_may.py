@@ -13,6 +13,20 @@ _SQLITE = """
 CREATE TRIGGER audit_{verb} BEFORE {verb} ON audit
 BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END
 """
+# REPLACE deletes without a trigger, so what it would replace is refused; the head only goes on
+_SQLITE_MORE = (
+    "CREATE TRIGGER audit_INSERT BEFORE INSERT ON audit"
+    " WHEN EXISTS (SELECT 1 FROM audit WHERE number = NEW.number)"
+    " BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END",
+    "CREATE TRIGGER audit_head_INSERT BEFORE INSERT ON audit_head"
+    " WHEN EXISTS (SELECT 1 FROM audit_head WHERE id = NEW.id AND number <> NEW.number - 1)"
+    " BEGIN SELECT RAISE(ABORT, 'audit_head is append-only'); END",
+    "CREATE TRIGGER audit_head_UPDATE BEFORE UPDATE ON audit_head"
+    " WHEN NEW.id <> OLD.id OR NEW.number <> OLD.number + 1"
+    " BEGIN SELECT RAISE(ABORT, 'audit_head is append-only'); END",
+    "CREATE TRIGGER audit_head_DELETE BEFORE DELETE ON audit_head"
+    " BEGIN SELECT RAISE(ABORT, 'audit_head is append-only'); END",
+)
 _FUNCTION = """
 CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'audit is append-only'; END $$
@@ -20,6 +34,13 @@ $$ BEGIN RAISE EXCEPTION 'audit is append-only'; END $$
 _POSTGRESQL = (
     "CREATE TRIGGER audit_keep BEFORE UPDATE OR DELETE OR TRUNCATE ON audit"
     " FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()"
+)
+_POSTGRESQL_HEAD = (
+    "CREATE TRIGGER audit_head_keep BEFORE DELETE OR TRUNCATE ON audit_head"
+    " FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
+    "CREATE TRIGGER audit_head_next BEFORE UPDATE ON audit_head FOR EACH ROW"
+    " WHEN (NEW.id <> OLD.id OR NEW.number <> OLD.number + 1)"
+    " EXECUTE FUNCTION audit_refuse()",
 )
 
 
@@ -189,6 +210,10 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("UPDATE", "DELETE"):
             op.execute(_SQLITE.format(verb=verb))
+        for statement in _SQLITE_MORE:
+            op.execute(statement)
     else:
         op.execute(_FUNCTION)
         op.execute(_POSTGRESQL)
+        for statement in _POSTGRESQL_HEAD:
+            op.execute(statement)
