@@ -64,25 +64,30 @@ def _form(asked: dict[str, str]) -> Piece:
     ]
     return html.Form(
         [
-            html.Label("Loại", htmlFor="audit-kind"),
-            html.Select(options, id="audit-kind", name="kind"),
-            html.Label("Tài khoản", htmlFor="audit-account"),
-            frame.line("audit-account", asked["account"], most=120, name="account"),
+            frame.field("Loại", html.Select(options, id="audit-kind", name="kind")),
+            frame.field(
+                "Tài khoản",
+                frame.line("audit-account", asked["account"], most=120, name="account"),
+            ),
             *_days("audit", asked["first"], asked["last"]),
             html.Button("Lọc", className="button"),
         ],
         action="/admin/audit",
         method="get",
-        className="upload-form",
+        className="assess-form audit-form",
     )
 
 
 def _days(page: str, first: str, last: str) -> list[Piece]:
     return [
-        html.Label("Từ ngày", htmlFor=f"{page}-first"),
-        frame.line(f"{page}-first", first, most=10, name="first", placeholder="2026-11-01"),
-        html.Label("đến ngày", htmlFor=f"{page}-last"),
-        frame.line(f"{page}-last", last, most=10, name="last", placeholder="2026-11-30"),
+        frame.field(
+            "Từ ngày",
+            frame.line(f"{page}-first", first, most=10, name="first", placeholder="2026-11-01"),
+        ),
+        frame.field(
+            "Đến hết ngày",
+            frame.line(f"{page}-last", last, most=10, name="last", placeholder="2026-11-30"),
+        ),
     ]
 
 
@@ -133,7 +138,7 @@ def _incident() -> Piece:
             ],
             action="/admin/audit.jsonl",
             method="get",
-            className="upload-form",
+            className="assess-form audit-form",
         ),
         html.P(
             "Tệp gồm mọi mục của khoảng thời gian, kèm mã băm để kiểm lại; việc trích cũng được ghi"
