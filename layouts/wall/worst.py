@@ -178,7 +178,7 @@ def _row(wall: Wall, line: Line, at: int) -> Piece:
 
 def _room(wall: Wall) -> float:
     """The width of the second column, in letters' heights."""
-    share = 0.93 if _narrow(wall) else 0.252
+    share = 0.93 if _narrow(wall) else 0.247
     return share * (100 * wall.fit.shape - 5) / wall.fit.note
 
 
