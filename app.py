@@ -152,7 +152,10 @@ def create_app(
     app.init_app(server)
     shell.install(app)
     # Dash finishes itself in the first request and lets a second one overtake it: do it now
-    with server.test_request_context("/_favicon.ico", base_url="http://127.0.0.1"):
+    near = {"REMOTE_ADDR": "127.0.0.1"}
+    with server.test_request_context(
+        "/_favicon.ico", base_url="http://127.0.0.1", environ_overrides=near
+    ):
         g.principal = Principal.local_admin()  # Dash looks at its layout once
         server.preprocess_request()
     return app
@@ -316,35 +319,40 @@ def config(settings: Settings, asked: argparse.Namespace) -> int:
     return 0
 
 
+def serving(settings: Settings) -> dict[str, Any]:
+    """How gunicorn serves: no header of a proxy is believed there, see ``layouts.web.hosts``."""
+    memory = Path("/dev/shm")  # noqa: S108  heartbeat files of workers, never data
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return {
+        "bind": f"{host}:{settings.port}",
+        "worker_class": "gthread",
+        "workers": WORKERS,
+        "threads": THREADS,
+        "graceful_timeout": GRACEFUL,
+        "keepalive": 75,
+        "preload_app": False,
+        "control_socket_disable": True,
+        "worker_tmp_dir": str(memory) if memory.is_dir() else None,
+        "loglevel": "warning",
+        "forwarded_allow_ips": "",
+        "secure_scheme_headers": {},
+    }
+
+
 def web(settings: Settings, _arguments: argparse.Namespace) -> int:
     """Serve the pages with gunicorn; every worker opens the store for itself."""
     from gunicorn.app.base import BaseApplication
     from gunicorn.errors import AppImportError
     from gunicorn.glogging import Logger
 
-    memory = Path("/dev/shm")  # noqa: S108  heartbeat files of workers, never data
-
     class Log(Logger):
         error_fmt = "web     | %(levelname)s gunicorn: %(message)s"
 
     class Web(BaseApplication):
         def load_config(self) -> None:
-            host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            options = {
-                "bind": f"{host}:{settings.port}",
-                "worker_class": "gthread",
-                "workers": WORKERS,
-                "threads": THREADS,
-                "graceful_timeout": GRACEFUL,
-                "keepalive": 75,
-                "preload_app": False,
-                "control_socket_disable": True,
-                "worker_tmp_dir": str(memory) if memory.is_dir() else None,
-                "loglevel": "warning",
-                "logger_class": Log,
-            }
-            for name, value in options.items():
+            for name, value in serving(settings).items():
                 self.cfg.set(name, value)
+            self.cfg.set("logger_class", Log)
 
         def load(self) -> Any:
             try:

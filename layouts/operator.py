@@ -109,7 +109,7 @@ def draw(_live: Any) -> list[Piece]:
 def steer(clicks: Any) -> str:
     """Do what a button says; why not, where it is refused."""
     pressed = ctx.triggered_id
-    if not pressed or not any(clicks or []):
+    if not isinstance(pressed, dict) or not any(clicks or []):
         return ""
     try:
         return _do(str(pressed.get("steer", "")), _operator())

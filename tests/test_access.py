@@ -22,9 +22,10 @@ from ioc.errors import Forbidden
 from ioc.period import Period
 from ioc.principal import Principal
 from ioc.settings import Settings
-from kpi import query
+from kpi import accounts, query
 from layouts import PAGES, access
 from layouts.web import api, guard
+from tests.doors import doors
 from tests.test_promises import hold
 from tests.worlds import DOSSIERS, MEETINGS, SOURCES, TRANSFORMATION, World, dossier
 from tests.worlds import share as declared
@@ -65,7 +66,8 @@ class Door:
         """One request of a reader."""
         self.who = who
         client = self.app.server.test_client(use_cookies=False)
-        return client.open(path, method=method, base_url=THERE, **given)
+        far = {"REMOTE_ADDR": "10.0.0.7"}  # this machine itself may ask more
+        return client.open(path, method=method, base_url=THERE, environ_overrides=far, **given)
 
     def call(self, body: Any, who: Principal | None) -> Any:
         """One callback."""
@@ -512,3 +514,26 @@ def test_a_role_never_gets_what_was_drawn_for_another_of_the_same_scope(door):
     body = {"output": key, **blank(door.app.callback_map[key])}
     assert door.call(body, FULL["operator"]).status_code == 200
     assert door.call(body, FULL["viewer"]).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/readyz"])
+def test_what_monitoring_reads_is_for_this_machine_and_for_a_key(tmp_path, sqlite_store, path):
+    held = doors(tmp_path, sqlite_store)
+    browser = held.inside("lan")
+    key = accounts.create_key(sqlite_store, Principal("lan", "viewer"), "lan", label="đo", days=9)
+    client, far = held.server.test_client(), {"REMOTE_ADDR": "10.0.0.7"}
+
+    def status(where: dict[str, str] | None = None, **headers: str) -> int:
+        given = {"environ_overrides": where or {}, "headers": headers}
+        return client.get(path, base_url=THERE, **given).status_code
+
+    assert status() in (200, 503)
+    assert status(far) == 401
+    for name in ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via"):
+        assert status(**{name: "10.0.0.7"}) == 401
+    assert status(far, Authorization=f"Bearer {key}") in (200, 503)
+    assert status(far, Authorization="Bearer sai") == 401
+    there = browser.client.get(path, base_url=THERE, environ_overrides=far)
+    assert there.status_code == 401  # a browser has no business there
+    healthy = client.get("/healthz", base_url=THERE, environ_overrides=far)
+    assert healthy.status_code in (200, 503)

@@ -150,8 +150,9 @@ def test_this_machine_by_any_of_its_own_names_is_served(client, host):
 
 
 def test_open_mode_is_not_served_through_a_proxy(client):
-    answer = client.get("/", base_url=HERE, headers={"X-Forwarded-For": "10.0.0.7"})
-    assert answer.status_code == 403
+    for name in ("X-Forwarded-For", "X-Forwarded-Proto", "Via"):
+        answer = client.get("/", base_url=HERE, headers={name: "10.0.0.7"})
+        assert answer.status_code == 403, name
 
 
 BODY = {

@@ -100,6 +100,35 @@ def test_who_has_taken_the_rows_of_a_day_takes_no_more(door):
     assert browser.client.get(address, base_url=HERE).status_code == 429
 
 
+def test_a_csv_is_an_export_whether_it_says_so_or_not(door):
+    browser = door.inside("lan", role="analyst")
+    door.server.extensions["ioc.limits"].export.most = 1
+    for status in (200, 429):
+        answer = browser.client.get("/api/v1/indicators.csv", base_url=HERE)
+        assert answer.status_code == status and answer.data
+
+
+@pytest.mark.parametrize("address", ["/api/v1/indicators.json", "/api/v1/standings.json"])
+def test_rows_of_json_count_as_those_of_files(door, address):
+    browser = door.inside("lan", role="analyst")
+    windows = door.server.extensions["ioc.limits"]
+    rows = len(browser.client.get(address, base_url=HERE).json["rows"])
+    assert rows > 5
+    assert windows.rows.held["lan"][1] == rows
+    browser.client.get(address, base_url=HERE)  # kept, or asked anew
+    assert windows.rows.held["lan"][1] == 2 * rows
+    windows.rows.most = 2 * rows
+    assert browser.client.get(address, base_url=HERE).status_code == 429
+
+
+def test_a_file_that_comes_from_the_cache_is_taken_down_like_the_first(door):
+    browser = door.inside("lan", role="analyst")
+    for _ in range(2):
+        browser.client.get("/api/v1/indicators.json?download=1", base_url=HERE)
+    first, second = door.told("export")
+    assert first.detail == second.detail and first.detail["rows"] > 5
+
+
 def test_refusals_of_people_that_we_know_are_taken_down(door):
     browser = door.inside("lan")
     assert browser.post("/account/keys").status_code == 403  # without the token of the session

@@ -6,7 +6,11 @@ from datetime import timedelta
 import pyotp
 import pytest
 import sqlalchemy as sa
+from gunicorn.config import Config
+from gunicorn.http import wsgi
+from gunicorn.http.parser import RequestParser
 
+from app import serving
 from ioc.clock import right_now
 from kpi import accounts
 from kpi.schema import micros
@@ -317,3 +321,30 @@ def test_open_mode_has_no_doors_and_says_so_on_every_page(tmp_path, sqlite_store
         404,
         405,
     )
+
+
+def test_over_plain_http_only_this_machine_is_served_whatever_name_it_is_called_by(door):
+    client, near = door.server.test_client(), {"base_url": "http://127.0.0.1:8050"}
+    assert client.get("/login", **near).status_code == 200
+    far = {"REMOTE_ADDR": "10.0.0.7"}
+    assert client.get("/login", environ_overrides=far, **near).status_code == 403
+    through = {"X-Forwarded-For": "10.0.0.7"}
+    assert client.get("/login", headers=through, **near).status_code == 403
+
+
+@pytest.mark.parametrize("hops", [0, 1])
+def test_whether_the_wire_is_safe_is_believed_of_a_proxy_that_was_named(
+    tmp_path, sqlite_store, hops
+):
+    """From the bytes on the wire: the server below must not believe what we would not."""
+    door = doors(tmp_path, sqlite_store, proxy=hops)
+    how = Config()
+    for name, value in serving(door.settings).items():
+        how.set(name, value)
+    sent = b"GET /login HTTP/1.1\r\nHost: ioc.example\r\nX-Forwarded-Proto: https\r\n\r\n"
+    near, said = ("127.0.0.1", 50_000), []
+    request = next(RequestParser(how, iter([sent]), near))
+    _, environ = wsgi.create(request, None, near, ("127.0.0.1", 8050), how)
+    b"".join(door.server.wsgi_app(environ, lambda status, _headers: said.append(status[:3])))
+    assert request.scheme == "http"
+    assert said == ["200" if hops else "403"]

@@ -4,6 +4,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +17,7 @@ from oidc_provider_mock import _server as running
 from ioc.errors import ConfigError
 from ioc.settings import Settings
 from kpi import accounts
+from layouts.web import oidc
 from tests.doors import ADMIN, HERE, doors
 
 CLIENT = {"oidc_client_id": "ioc", "oidc_client_secret": "canary-4f9a1c"}
@@ -129,6 +131,50 @@ def test_while_the_agency_cannot_be_reached_local_accounts_come_in(tmp_path, sql
     answer = browser.get("/login/oidc")
     assert answer.status_code == 503 and "tài khoản tại chỗ" in answer.text
     assert browser.sign_in(door.person()).status_code == 303
+
+
+class Silent:
+    """An issuer's door that does not open; counts who knocked."""
+
+    def __init__(self):
+        self.knocks = 0
+
+    def get(self, *_where, **_how):
+        self.knocks += 1
+        raise OSError
+
+
+def test_an_issuer_that_did_not_answer_is_left_alone_for_half_a_minute(monkeypatch):
+    clock = {"at": 1000.0}
+    monkeypatch.setattr(oidc.time, "monotonic", lambda: clock["at"])
+    provider, door = oidc.Provider("https://sso.example"), Silent()
+    for _ in range(3):
+        with pytest.raises(OSError):
+            provider.known(door)
+    assert door.knocks == 1
+    clock["at"] += 31
+    with pytest.raises(OSError):
+        provider.known(door)
+    assert door.knocks == 2
+
+
+def test_nobody_waits_while_somebody_else_asks_the_issuer():
+    provider, door = oidc.Provider("https://sso.example"), Silent()
+    said: list[Any] = []
+
+    def ask() -> None:
+        try:
+            said.append(provider.known(door, anew=bool(provider.said)))
+        except OSError:
+            said.append(None)
+
+    with provider.lock:
+        for known in ({}, {"issuer": "https://sso.example"}):
+            provider.said = known
+            asking = Thread(target=ask, daemon=True)
+            asking.start()
+            asking.join(5)
+    assert said == [None, {"issuer": "https://sso.example"}] and not door.knocks
 
 
 def test_an_administrator_from_the_agency_still_owes_the_second_factor(door, agency):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from ioc.clock import right_now
 from kpi import devices
 from kpi.schema import micros
-from layouts.web import live
+from layouts.web import live, pairing, sessions
 from layouts.web.guard import CALLBACK
 from tests.doors import ADMIN, HERE, doors
 
@@ -101,6 +101,73 @@ def test_no_callback_draws_a_screen_another_page_or_layout(screen):
     assert asks_for(screen, "/wall", "?org_unit=area-qb").status_code == 403
     assert asks_for(screen, "/", f"?{LAYOUT}").status_code == 403
     assert asks_for(screen, "/sources", "").status_code == 403
+
+
+def draws(browser, given):
+    """What the wall sends when the data have moved: its sheet, and what it was opened with."""
+    declared = next(
+        one for one in browser.get("/_dash-dependencies").json if "wall-news" in one["output"]
+    )
+    values = {"wall-given": given, "wall-at": "overview-1", "live": {"version": 1}}
+    body = {
+        "output": declared["output"],
+        "outputs": [
+            dict(zip(("id", "property"), part.rsplit(".", 1), strict=True))
+            for part in declared["output"].strip(".").split("...")
+        ],
+        "inputs": [one | {"value": values.get(one["id"])} for one in declared["inputs"]],
+        "state": [one | {"value": values.get(one["id"])} for one in declared["state"]],
+        "changedPropIds": ["live.data"],
+    }
+    sent = browser.client.post(CALLBACK, json=body, base_url=HERE, headers={"Origin": HERE})
+    return sent.status_code
+
+
+def test_a_wall_is_filled_by_the_layout_of_its_screen_whatever_it_says_that_it_shows(screen):
+    own = {"org_unit": "area-450", "d": "5"}
+    assert draws(screen, own) == 200
+    assert draws(screen, own | {"shape": "1.778", "theme": "light"}) == 200
+    for other in ({}, None, {"org_unit": "area-450"}, own | {"org_unit": "area-qb"},
+                  own | {"scene": "sources"}):  # fmt: skip
+        assert draws(screen, other) == 403, other
+
+
+def test_half_an_address_in_brackets_is_no_address():
+    assert sessions.own_path("//[") == "/" and sessions.own_path("http://[x/") == "/"
+    assert not pairing._within("href", "http://[/wall", [])
+
+
+def opened(browser, most):
+    """As many streams as the door gives out of ``most``, and how it refuses the next."""
+    streams = []
+    for _ in range(most):
+        answer = browser.client.get("/events", base_url=HERE, buffered=False)
+        if answer.status_code != 200:
+            return streams, answer.status_code
+        streams.append(answer)
+    return streams, 200
+
+
+def test_an_account_has_six_streams_and_a_screen_two_and_gets_a_place_back(door, screen):
+    browser = door.inside("lan")
+    streams, refused = opened(browser, 8)
+    assert (len(streams), refused) == (6, 429)
+    own, refused = opened(screen, 4)
+    assert (len(own), refused) == (2, 429)
+    streams[0].close()  # its first byte was never read
+    again, _ = opened(browser, 2)
+    assert len(again) == 1
+    for one in streams[1:] + own + again:
+        one.close()
+    assert len(opened(browser, 8)[0]) == 6
+
+
+def test_people_leave_places_for_screens(door, screen, monkeypatch):
+    monkeypatch.setattr(live, "STREAMS", 5)
+    monkeypatch.setattr(live, "RESERVE", 2)
+    streams, refused = opened(door.inside("lan"), 5)
+    assert (len(streams), refused) == (3, 503)
+    assert len(opened(screen, 2)[0]) == 2
 
 
 @pytest.mark.parametrize("ending", ["revoked", "expired"])

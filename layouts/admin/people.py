@@ -96,7 +96,7 @@ def create(clicks: Any, *given: Any) -> tuple[Piece, list[Piece]]:
 def act(clicks: Any, why: Any) -> tuple[Piece, list[Piece]]:
     """Do what a button of the list says; why not, where it is refused."""
     pressed = ctx.triggered_id
-    if not pressed or not any(clicks or []):
+    if not isinstance(pressed, dict) or not any(clicks or []):
         return "", board() if frame.may(frame.ADMINS) else []
     kind, _, name = str(pressed.get("account", "")).partition(" ")
     try:

@@ -53,7 +53,7 @@ def draw(_live: Any) -> list[Piece]:
 def decide(clicks: Any, why: Any) -> tuple[str, str]:
     """Do what the button says; why not, where it is refused."""
     pressed = ctx.triggered_id
-    if not pressed or not any(clicks or []):
+    if not isinstance(pressed, dict) or not any(clicks or []):
         return "", str(why or "")
     try:
         return _do(str(pressed.get("decide", "")), str(why or "")), ""

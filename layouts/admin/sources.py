@@ -53,7 +53,7 @@ def draw(_live: Any) -> list[Piece]:
 def give(clicks: Any, why: Any) -> tuple[str, str]:
     """Give the order of the button that was pressed; why not, where it is refused."""
     pressed = ctx.triggered_id
-    if not pressed or not any(clicks or []):
+    if not isinstance(pressed, dict) or not any(clicks or []):
         return "", str(why or "")
     kind, _, source = str(pressed.get("order", "")).partition(" ")
     try:

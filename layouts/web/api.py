@@ -28,7 +28,7 @@ PAGE = 10_000
 
 
 Taken = Callable[[Principal, str, str, dict[str, str], int], None]
-"""Takes down what left: who, question, kind of file, filters, rows."""
+"""Counts and takes down what left: who, question, kind of file, filters, rows."""
 Note = Callable[[int], None]
 
 
@@ -91,15 +91,16 @@ def _json(store: Any, who: Principal, asked: Asked, cache: Any, note: Note) -> R
             store.version(),
             right_now().astimezone(LOCAL).date(),
         ))
-        if kept := cache.get(key):
+        kept = cache.get(key)
+        if kept and "rows" in kept:
+            note(kept["rows"])
             return Response(kept["body"], headers=kept["headers"], mimetype="application/json")
     answer, seen = _answer(store, who, asked), downloads.Seen()
     body = b"".join(_file(answer, asked, "json", seen))
     headers = _headers(asked, answer, "json")
-    if "download" in asked.filters:
-        note(seen.count)
+    note(seen.count)
     if key:
-        cache.set(key, {"body": body.decode(), "headers": headers})
+        cache.set(key, {"body": body.decode(), "headers": headers, "rows": seen.count})
     return Response(body, headers=headers, mimetype="application/json")
 
 

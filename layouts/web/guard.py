@@ -28,7 +28,18 @@ AHEAD = "ioc.ahead"
 """Set by ourselves alone: for whom an answer is drawn before it is asked for."""
 BODY = 1 << 20
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
+FORWARDED = (
+    "Forwarded",
+    "Via",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-Ip",
+)
+INNER = frozenset({"/readyz", "/metrics"})
+"""What they say of sources and targets is for this machine itself, and for a program's key."""
+FILES = (".csv", ".jsonl")
+"""Addresses that are files whatever is asked of them."""
 POLICY = (
     "default-src 'none'; script-src 'self' {hashes}; style-src-elem 'self' 'unsafe-inline';"
     " style-src-attr 'none'; img-src 'self' data: blob:{tiles}; font-src 'self' data:;"
@@ -77,7 +88,7 @@ def install(app: Dash, server: Flask, settings: Settings, identify: Identify | N
             _only_this_machine()
         _same_site()
         rule = request.url_rule.rule if request.url_rule else ""
-        if access.may(access.NOBODY, "routes", rule):
+        if access.may(access.NOBODY, "routes", rule) or (rule in INNER and itself(settings.host)):
             return
         principal = request.environ.get(AHEAD) or identify()
         if principal is None:
@@ -135,6 +146,13 @@ def loopback(host: str) -> bool:
         return False
 
 
+def itself(host: str = "") -> bool:
+    """Whether this machine asks, by loopback or from its own address, with nobody between."""
+    asker = request.remote_addr or ""
+    near = loopback(asker + ":0") or (asker != "" and asker == host)
+    return near and not any(name in request.headers for name in FORWARDED)
+
+
 def _only_this_machine() -> None:
     """Open mode has no sign-in: a name that merely resolves to us (DNS rebinding) is not us."""
     if not loopback(request.headers.get("Host", "")):
@@ -156,7 +174,8 @@ def _same_site() -> None:
             raise Problem(403, "Yêu cầu đến từ một trang khác.")
     elif site in ("cross-site", "same-site"):
         navigates = request.headers.get("Sec-Fetch-Mode") == "navigate"
-        if not navigates or "download" in request.args or "manifest" in request.args:
+        takes = {"download", "manifest"} & request.args.keys() or request.path.endswith(FILES)
+        if not navigates or takes:
             raise Problem(403, "Yêu cầu đến từ một trang khác.")
 
 

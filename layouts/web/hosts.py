@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ioc.settings import Settings
-from layouts.web.guard import loopback
+from layouts.web.guard import itself, loopback
 from layouts.web.problems import Problem
 
 MACHINE = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -32,9 +32,10 @@ def install(server: Flask, settings: Settings) -> None:
     @server.before_request
     def _known() -> None:
         host = request.headers.get("Host", "")
-        here = loopback(host)
-        if not here and bare(host) not in known:
+        named = loopback(host)
+        if not named and bare(host) not in known:
             raise Problem(421, "Tên máy chủ này không có trong IOC_ADDRESS hoặc IOC_HOSTS.")
+        here = named and itself()  # a name is only what the asker says
         if not (here or request.is_secure or request.path in MACHINE):
             raise Problem(403, "Trang này chỉ phục vụ qua HTTPS.")
 

@@ -21,7 +21,7 @@ from layouts.web.problems import Problem
 KEYS = 4_096
 """Keys that a window remembers; the one that was silent longest goes first."""
 ROWS = 2_000_000
-"""Rows that one account may export within a day, from each process."""
+"""Rows that one account may take within a day from data addresses, from each process."""
 
 
 @dataclass(slots=True)
@@ -79,16 +79,17 @@ def install(server: Flask, settings: Settings) -> Limits:
             return
         if request.path.startswith("/api/"):
             check(limits.api, principal.name, "Quá nhiều lượt hỏi dữ liệu")
+            check(limits.rows, principal.name, "Đã hết số dòng được lấy trong ngày", cost=0)
         if exports():
             check(limits.export, principal.name, "Quá nhiều lượt xuất dữ liệu")
-            check(limits.rows, principal.name, "Đã hết số dòng được xuất trong ngày", cost=0)
 
     return limits
 
 
 def exports() -> bool:
     """Whether this request takes a file away."""
-    return request.path.startswith("/api/") and bool({"download", "manifest"} & request.args.keys())
+    asked = {"download", "manifest"} & request.args.keys()
+    return request.path.startswith("/api/") and bool(asked or request.path.endswith(".csv"))
 
 
 def check(window: Window, key: str, what: str, *, cost: int = 1) -> None:

@@ -8,6 +8,7 @@ the same door as before, so its rights are checked there.
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +30,8 @@ RECHECK = 3.0
 FIRST_READ = 5.0
 STREAMS = 100
 """Streams of one process: each holds a thread, and pages need threads too."""
+OF_ACCOUNT, OF_DEVICE, RESERVE = 6, 2, 20
+"""Streams of one account and of one paired screen; how many are kept for screens."""
 
 State = dict[str, Any]
 Still = Callable[[], bool]
@@ -49,6 +52,7 @@ class Watch:
         self.state: State | None = None
         self.readable = True
         self.streams = 0
+        self._seats: Counter[str] = Counter()
 
     def start(self) -> None:
         """Begin to look, once; a process without screens never does."""
@@ -61,6 +65,29 @@ class Watch:
         """A stream has come, or gone."""
         with self._changed:
             self.streams += change
+
+    def seat(self, whose: str, most: int, room: int) -> None:
+        """Keep a place for a stream until ``leave``.
+
+        Raises:
+            Problem: 503 where the process has no room for one more of its kind, 429 where
+                ``whose`` has ``most`` already.
+        """
+        with self._changed:
+            kind = whose.partition(" ")[0]
+            alike = sum(many for who, many in self._seats.items() if who.partition(" ")[0] == kind)
+            if self._seats.total() >= STREAMS or alike >= room:
+                raise Problem(503, "Đã đủ số màn hình trực tiếp của tiến trình này.")
+            if self._seats[whose] >= most:
+                said = "Tài khoản hoặc màn hình này đã mở đủ số luồng trực tiếp."
+                raise Problem(429, said, retry_after=int(BEAT))
+            self._seats[whose] += 1
+
+    def leave(self, whose: str) -> None:
+        """Give a place back."""
+        with self._changed:
+            self._seats[whose] -= 1
+            self._seats += Counter()  # drops who has none
 
     def wait(self, after: int | None, seconds: float) -> State | None:
         """The state once its version differs from ``after``; None when nothing came in time."""
@@ -106,6 +133,18 @@ def _told(store: Any) -> Callable[[State], State]:
     return told
 
 
+def _place() -> tuple[str, int, int]:
+    """Whose stream this request opens, how many it may have, and how many all of its kind.
+
+    Open mode is one machine with all its screens: nothing but the whole holds it.
+    """
+    if (device := g.get("device")) is not None:
+        return f"device {device.id}", OF_DEVICE, STREAMS
+    if g.get("session") is not None:
+        return f"account {g.principal.name}", OF_ACCOUNT, STREAMS - RESERVE
+    return "", STREAMS, STREAMS
+
+
 def install(
     server: Flask,
     store: Any,
@@ -133,10 +172,11 @@ def install(
             if state is None or not watch.readable:
                 raise Problem(503, "Kho số liệu chưa đọc được.")
             return Response(orjson.dumps(hello | _told(store)(state)), mimetype="application/json")
-        if watch.streams >= STREAMS:
-            raise Problem(503, "Đã đủ số màn hình trực tiếp của tiến trình này.")
+        whose, most, room = _place()
+        watch.seat(whose, most, room)
         told = stream(watch, hello, _told(store), still=listens())
         response = Response(told, mimetype="text/event-stream")
+        response.call_on_close(lambda: watch.leave(whose))
         response.headers["X-Accel-Buffering"] = "no"
         response.headers["Cache-Control"] = "no-store"
         return response

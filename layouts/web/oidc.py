@@ -32,6 +32,9 @@ COOKIE = "ioc-oidc"
 FRESH = 600
 """Seconds that somebody has for signing in over there."""
 TIMEOUT, KEPT, LEEWAY = 5, 3_600, 60
+FAILED = 30
+"""Seconds for which an issuer that did not answer is not asked again."""
+FAULTS = (OSError, ValueError, KeyError, JoseError)
 SIGNED = ["RS256", "PS256", "ES256", "EdDSA"]
 AWAY = "Chưa liên hệ được nơi đăng nhập của cơ quan; hãy dùng tài khoản tại chỗ."
 REFUSED = "Đăng nhập bằng tài khoản của cơ quan không thành công; hãy thử lại."
@@ -39,25 +42,43 @@ REFUSED = "Đăng nhập bằng tài khoản của cơ quan không thành công;
 
 @dataclass(slots=True)
 class Provider:
-    """What the issuer says of itself, asked for at first use and once an hour."""
+    """What the issuer says of itself, asked for at first use and once an hour.
+
+    One request asks and no other waits for it: an issuer that hangs holds one thread, not all.
+    """
 
     issuer: str
     said: dict[str, Any] = field(default_factory=dict)
     keys: Any = None
     at: float = 0.0
+    again_at: float = 0.0
     lock: Lock = field(default_factory=Lock)
 
     def known(self, client: OAuth2Session, *, anew: bool = False) -> dict[str, Any]:
         """Addresses and keys. Raises OSError when it cannot be reached, ValueError for nonsense."""
-        with self.lock:
-            if anew or not self.said or time.monotonic() - self.at > KEPT:
-                where = self.issuer.rstrip("/") + "/.well-known/openid-configuration"
-                said = _read(client, where)
-                if said.get("issuer") != self.issuer:
-                    raise ValueError("another issuer")
-                self.keys = KeySet.import_key_set(_read(client, said["jwks_uri"]))
-                self.said, self.at = said, time.monotonic()
+        if self.said and not anew and time.monotonic() - self.at <= KEPT:
             return self.said
+        if time.monotonic() < self.again_at:
+            raise OSError("it did not answer a moment ago")
+        if not self.lock.acquire(blocking=False):
+            if self.said:
+                return self.said
+            raise OSError("it is being asked")
+        try:
+            self._ask(client)
+        except FAULTS:
+            self.again_at = time.monotonic() + FAILED
+            raise
+        finally:
+            self.lock.release()
+        return self.said
+
+    def _ask(self, client: OAuth2Session) -> None:
+        said = _read(client, self.issuer.rstrip("/") + "/.well-known/openid-configuration")
+        if said.get("issuer") != self.issuer:
+            raise ValueError("another issuer")
+        self.keys = KeySet.import_key_set(_read(client, said["jwks_uri"]))
+        self.said, self.at = said, time.monotonic()
 
 
 def install(server: Flask, store: Any, settings: Settings, windows: limits.Limits) -> None:
@@ -91,7 +112,7 @@ def install(server: Flask, store: Any, settings: Settings, windows: limits.Limit
         asks = client()
         try:
             endpoint = provider.known(asks)["authorization_endpoint"]
-        except (OSError, ValueError, KeyError, JoseError):
+        except FAULTS:
             return login.form(settings, onward, fault=AWAY, status=503)
         address, _ = asks.create_authorization_url(
             endpoint, state=kept["state"], nonce=kept["nonce"], code_verifier=kept["verifier"]

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response as Answer
 
 from ioc.settings import Settings
 from kpi import devices
+from layouts.wall import view
 from layouts.web import cookies, limits, login
 from layouts.web.guard import CALLBACK
 from layouts.web.problems import Problem
@@ -22,6 +23,8 @@ from layouts.web.problems import Problem
 CODE_SECONDS = 600
 OWN = frozenset({"shape", "speed", "theme"})
 """Parts of a wall's address that are about the glass, not about what is on it."""
+GIVEN = "wall-given"
+"""Where the page of a wall remembers what its address asked for."""
 
 
 def install(server: Flask, store: Any, settings: Settings, windows: limits.Limits) -> None:
@@ -60,8 +63,12 @@ def install(server: Flask, store: Any, settings: Settings, windows: limits.Limit
         wanted = _shown(device.layout)
         if request.path == "/wall" and _shown(request.query_string.decode()) != wanted:
             return redirect(wall_of(device), 303)
-        if request.path == CALLBACK and any(not _within(*said, wanted) for said in _addresses()):
-            raise Problem(403, "Màn hình này chỉ được xem bố cục đã ghép.")
+        if request.path == CALLBACK:
+            items = _sent()
+            if any(not _within(*said, wanted) for said in _addresses(items)) or any(
+                not _remembers(one.get("value"), wanted) for one in items if one["id"] == GIVEN
+            ):
+                raise Problem(403, "Màn hình này chỉ được xem bố cục đã ghép.")
         return None
 
 
@@ -80,16 +87,31 @@ def _within(part: str, value: str, wanted: list[tuple[str, str]]) -> bool:
     if part == "pathname":
         return value == "/wall"
     if part == "href":
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+        except ValueError:  # half of an address in brackets
+            return False
         return parts.path == "/wall" and _shown(parts.query) == wanted
     return _shown(value) == wanted
 
 
-def _addresses() -> list[tuple[str, str]]:
-    """What a callback's body says of the page's address; its shape was checked by the guard."""
+def _remembers(given: Any, wanted: list[tuple[str, str]]) -> bool:
+    """Whether what a page says it was opened with is this layout, as the wall reads it."""
+    if not isinstance(given, dict):
+        return False
+    said = {name: value for name, value in given.items() if name not in OWN}
+    return said == {name: value for name, value in wanted if value and name in view.NAMES}
+
+
+def _sent() -> list[dict[str, Any]]:
+    """Inputs and state of a callback's body; its shape was checked by the guard."""
     body = orjson.loads(request.get_data())
     groups = [*body.get("inputs", []), *body.get("state", [])]
-    items = [item for group in groups for item in (group if isinstance(group, list) else [group])]
+    return [item for group in groups for item in (group if isinstance(group, list) else [group])]
+
+
+def _addresses(items: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """What a callback's body says of the page's address."""
     return [
         (item["property"], item["value"])
         for item in items

@@ -20,7 +20,7 @@ Export = Callable[[Principal, str, str, dict[str, str], int], None]
 
 
 def exports(store: Any, settings: Settings, windows: Limits) -> Export:
-    """How data addresses take down what left; a file counts by its rows as well.
+    """How data addresses take down what left; with accounts every answer counts by its rows.
 
     In open mode a plain CSV without ``download`` is a page's reading, as JSON is everywhere.
     """

@@ -17,7 +17,7 @@ from ioc.principal import Principal
 from ioc.settings import Settings
 from kpi import accounts, devices, query
 from layouts.web import cookies
-from layouts.web.guard import CALLBACK, Identify
+from layouts.web.guard import CALLBACK, INNER, Identify
 from layouts.web.problems import Problem
 
 SECOND = ("/account", "/logout", "/login")
@@ -32,6 +32,8 @@ def identity(store: Any, settings: Settings) -> Identify:
         key = bearer()
         if key is not None:
             return accounts.principal_of_key(store, key) if _for_programs() else None
+        if request.path in INNER:
+            return None
         session = current(store)
         if session is not None:
             return session.principal
@@ -104,7 +106,10 @@ def wants_page() -> bool:
 
 def own_path(text: str) -> str:
     """A path of ours to go on to; the first page for anything else."""
-    parts = urlsplit(text) if text.isprintable() and len(text) <= LONGEST else None
+    try:
+        parts = urlsplit(text) if text.isprintable() and len(text) <= LONGEST else None
+    except ValueError:  # half of an address in brackets
+        return "/"
     if parts is None or parts.scheme or parts.netloc or "\\" in text:
         return "/"
     if not text.startswith("/") or text.startswith(("//", "/login", "/logout", "/setup", "/_")):
@@ -113,7 +118,7 @@ def own_path(text: str) -> str:
 
 
 def _for_programs() -> bool:
-    return request.path.startswith("/api/")
+    return request.path.startswith("/api/") or request.path in INNER
 
 
 def _by_itself() -> bool:
