@@ -256,10 +256,10 @@ def test_no_tool_protocol_and_no_developer_tools_are_served(client, app):
     assert not any("mcp" in rule.rule for rule in app.server.url_map.iter_rules())
 
 
-@pytest.mark.parametrize("name", ["{", '{"a":', "{1}.value", "[1].value", "{}.{}", 7, None])
-def test_a_name_of_a_change_that_cannot_be_taken_apart_is_refused_or_answered(client, name):
+@pytest.mark.parametrize("name", ["{", '{"a":', "{1}.value", '{"a":1.value', 7, None])
+def test_a_name_of_a_change_that_cannot_be_taken_apart_is_refused(client, name):
     answer = post(client, BODY | {"changedPropIds": [name]}, Origin=HERE)
-    assert answer.status_code < 500
+    assert answer.status_code == 400
 
 
 def test_a_body_over_the_cap_is_refused(client):

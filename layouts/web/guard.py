@@ -223,7 +223,7 @@ def _names_one(changed: object) -> bool:
     """Whether this is the name of a property, as Dash will take it apart."""
     if not isinstance(changed, str):
         return False
-    key = changed.rpartition(".")[0]
+    key = changed.rpartition(".")[0] or changed
     try:
         return not key.startswith("{") or isinstance(orjson.loads(key), dict)
     except orjson.JSONDecodeError:
