@@ -1,7 +1,9 @@
 """What is kept for the next screen: a planted value is a miss, a herd draws once, scopes part."""
 
 import pickle
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -15,6 +17,7 @@ from layouts import state
 from layouts.web import cache, screens
 from layouts.web.guard import CALLBACK
 
+NOW = datetime(2026, 11, 27, 2, 0, 30, tzinfo=UTC)
 BODY = {"output": "x", "inputs": [{"id": "live", "property": "data", "value": 1}], "state": []}
 
 
@@ -58,12 +61,14 @@ def drawing() -> Any:
     @server.before_request
     def _who() -> None:
         name = flask.request.headers.get("X-Who", "")
+        g.now = NOW + timedelta(minutes=int(flask.request.headers.get("X-Later", "0")))
         g.principal = Principal(name, "screen", frozenset({name}))
 
     screens.install(server, Version())
 
     @server.post(CALLBACK)
     def draw() -> Response:
+        time.sleep(0.05)  # long enough for others to come
         drawn.append(g.principal.name)
         state.steady()
         return Response(g.principal.name)
@@ -90,3 +95,24 @@ def test_a_thousand_screens_find_what_was_drawn_and_nobody_gets_anothers(drawing
     assert len(answers) >= 1_000
     assert all(wanted == got for wanted, got in answers)
     assert len(drawn) <= len(names)  # a minute may end meanwhile: once more for each key
+
+
+def test_a_thousand_screens_that_come_as_a_drawing_expires_have_it_drawn_once(drawing):
+    """For each whose rights differ; who waits gets the same, a drawing that fails holds nobody."""
+    server, drawn = drawing
+    names = ("area-450", "area-456")
+    for name in names:
+        server.test_client().post(CALLBACK, json=BODY, headers={"X-Who": name})
+    drawn.clear()
+    start = Barrier(50)
+
+    def screens_of(number: int) -> list[tuple[str, str]]:
+        client, name = server.test_client(), names[number % 2]
+        headers = {"X-Who": name, "X-Later": "3"}
+        start.wait()
+        return [(name, client.post(CALLBACK, json=BODY, headers=headers).text) for _ in range(20)]
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = [one for some in pool.map(screens_of, range(50)) for one in some]
+    assert len(answers) == 1_000 and all(wanted == got for wanted, got in answers)
+    assert sorted(drawn) == sorted(names)

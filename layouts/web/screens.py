@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, NamedTuple
 
 import orjson
@@ -25,6 +25,8 @@ from layouts.web.guard import AHEAD, CALLBACK
 MOST = 256
 FEW = 16
 """Questions that are drawn ahead: those of the screens that asked last."""
+PATIENCE = 5.0
+"""Seconds that a screen waits for another one's drawing before it draws for itself."""
 OF_LATE = 120.0  # seconds; a screen asks at least every 20
 LONGEST = 4_096
 """Bytes of a body that is worth looking up; a screen's own question is much shorter."""
@@ -56,7 +58,14 @@ def install(server: Flask, store: Any) -> Callable[[], None]:
     """
     drawn: OrderedDict[tuple[Any, ...], Drawn] = OrderedDict()
     asked: OrderedDict[tuple[Any, ...], Asked] = OrderedDict()
+    under_way: dict[tuple[Any, ...], Event] = {}
     lock = Lock()
+
+    def kept(key: tuple[Any, ...]) -> Response | None:
+        found = drawn.get(key)
+        if found is None or state.now() >= found.until:
+            return None
+        return Response(found.body, headers=list(found.headers))
 
     @server.before_request
     def _look_up() -> Response | None:
@@ -66,14 +75,25 @@ def install(server: Flask, store: Any) -> Callable[[], None]:
         question = (_question(request.get_data()), accepted, g.principal.role, g.principal.scope)
         key = (*question, store.version())
         with lock:
-            found = drawn.get(key)
+            found, turn = kept(key), None
+            if found is None and question in asked and (turn := under_way.get(key)) is None:
+                under_way[key] = g.turn = Event()  # what many screens ask at once is drawn by one
             if question in asked and not request.environ.get(AHEAD):
                 asked[question] = asked[question]._replace(at=time.monotonic())
                 asked.move_to_end(question)
-        if found is None or state.now() >= found.until:
+        if found is None and turn is not None and turn.wait(PATIENCE):
+            with lock:
+                found = kept(key)
+        if found is None or "turn" in g:
             g.drawing = key
-            return None
-        return Response(found.body, headers=list(found.headers))
+        return found
+
+    @server.teardown_request
+    def _next(_error: BaseException | None) -> None:
+        if (turn := g.pop("turn", None)) is not None:
+            with lock:
+                under_way.pop(g.drawing, None)
+            turn.set()
 
     @server.after_request
     def _keep(response: Response) -> Response:
