@@ -143,8 +143,21 @@ def asker(question: str) -> Principal:
     return who()
 
 
+def note_restricted(args: Mapping[str, Any]) -> None:
+    """Remember for this request which restricted indicators and sources a question names."""
+    if not has_request_context():
+        return
+    known = desk().store.catalogue
+    seen = g.setdefault("restricted", set())
+    for name in args.get("indicators") or ():
+        if name in known.indicators and known.indicators[name].access == "restricted":
+            seen.add(name)
+    seen.update(s for s in args.get("sources") or () if "restricted" in known.classes_of(s))
+
+
 def _asked(question: Callable[..., Any], reader: str, args: dict[str, Any]) -> Any:
     name = question.__name__
+    note_restricted(args)
     store, principal = desk().store, asker(name)
     if name not in TIMELESS:
         return getattr(question(store, principal, now=now(), **args), reader)()

@@ -136,6 +136,17 @@ def test_refusals_of_people_that_we_know_are_taken_down(door):
     assert entry.what == "POST /account/keys"
 
 
+def test_who_looks_at_restricted_figures_is_taken_down_once_a_day(door):
+    known = door.store.catalogue.indicators
+    restricted = next(name for name, one in known.items() if one.access == "restricted")
+    public = next(name for name, one in known.items() if one.access == "public")
+    browser = door.inside("lan", role="analyst")
+    for name in (restricted, public, restricted):
+        address = f"/api/v1/values.json?indicator={name}&from=2026&to=2026&grain=year"
+        assert browser.client.get(address, base_url=HERE).status_code == 200
+    assert [(one.who, one.what) for one in door.told("read")] == [("lan", restricted)]
+
+
 def test_open_mode_counts_nothing_and_takes_down_what_leaves(tmp_path, sqlite_store):
     from kpi import audit
     from tests.doors import ADMIN

@@ -18,7 +18,7 @@ from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.period import LOCAL
 from ioc.principal import Principal
-from layouts import access
+from layouts import access, state
 from layouts.web import downloads
 from layouts.web.filters import KEYSET, QUESTIONS, ROOT, TIMELESS, WHOLE, Asked, once, read
 from layouts.web.problems import Problem
@@ -53,6 +53,7 @@ def install(server: Flask, store: Any, cache: Any, taken: Taken = lambda *_what:
         def note(rows: int) -> None:
             taken(who, question, kind, asked.filters, rows)
 
+        state.note_restricted(asked.arguments)
         if "manifest" in asked.filters:
             return _side_car(store, who, asked, kind, now, note)
         if kind == "csv":

@@ -61,6 +61,7 @@ class Limits:
     export: Window = field(default_factory=lambda: Window(60, 3_600))
     rows: Window = field(default_factory=lambda: Window(ROWS, 86_400))
     noted: Window = field(default_factory=lambda: Window(60, 3_600))
+    seen: Window = field(default_factory=lambda: Window(1, 86_400))
 
 
 def install(server: Flask, settings: Settings) -> Limits:

@@ -37,9 +37,24 @@ def exports(store: Any, settings: Settings, windows: Limits) -> Export:
 
 
 def install(server: Flask, store: Any, settings: Settings, windows: Limits) -> None:
-    """Take down refusals of people that we know; a stranger's are no news."""
+    """Take down refusals of people that we know (a stranger's are no news), and who has looked at
+    restricted figures: once a day for each account and each indicator or source.
+    """
     if settings.auth != "accounts":
         return
+
+    @server.after_request
+    def _looked(response: Response) -> Response:
+        principal = g.get("principal")
+        if principal is None or response.status_code != 200:
+            return response
+        for what in sorted(g.get("restricted", ())):
+            if not windows.seen.take(f"{principal.name} {what}"):
+                try:
+                    audit.write(store, "read", principal, what)
+                except query.UNREADABLE as error:
+                    log.error("look not taken down: %s", type(error).__name__)
+        return response
 
     @server.after_request
     def _refused(response: Response) -> Response:
