@@ -12,8 +12,8 @@ from ioc.principal import Principal
 from ioc.settings import Settings
 from kpi import accounts, acts, audit, health, orders, query, requests
 from kpi import devices as screens
-from layouts import PAGES, admin, operator, state
-from layouts.admin import devices, people, readings, rights, sources, usage, viewer
+from layouts import PAGES, access, admin, operator, state
+from layouts.admin import devices, people, readings, rights, roster, sources, usage, viewer
 from layouts.components import Piece
 from tests.test_closing import MEET
 from tests.worlds import ADMIN, MEETINGS, STAFF, World, share
@@ -272,6 +272,17 @@ def test_an_account_gets_another_role_and_rights_with_days_and_loses_them(fresh,
     assert [right.ended_at is None for right in accounts.rights_of(store, "mai")] == [True, False]
     for wrong in ({"why": ""}, {"units": ""}, {"units": "area-452", "from": "01/12/2026"}):
         assert "Đã cấp" not in alter(fresh, "grant", monkeypatch, **wrong)
+
+
+def test_the_page_of_accounts_tells_what_each_role_may_as_it_is_enforced(fresh):
+    shown = read(fresh.see(people.layout))
+    for page in PAGES:
+        assert page.title in shown
+    ticks = sum(access.may(role, "pages", page.path) for page in PAGES for role in roster.ROLES)
+    ticks += sum(
+        access.may(role, "exports", one) for one in ("csv", "manifest") for role in roster.ROLES
+    )
+    assert shown.count("✓") == ticks
 
 
 def test_who_is_no_admin_makes_no_account_and_sees_none(fresh):

@@ -11,7 +11,7 @@ from ioc.errors import IocError
 from kpi import accounts
 from layouts import components
 from layouts.admin import frame, rights
-from layouts.admin.roster import ROLES, board, units_of
+from layouts.admin.roster import ROLES, board, powers, units_of
 from layouts.components import Piece
 from layouts.state import callback, desk, now
 
@@ -31,6 +31,7 @@ def layout(**_: Any) -> Piece:
         LEDE,
         html.P(frame.OFF, className="absent") if frame.is_open() else None,
         html.Div([components.card("Tài khoản mới", _form()), rights.card()], className="columns"),
+        components.card("Vai trò", powers()),
         frame.reason("admin-people-reason"),
         frame.said("admin-people-said"),
         html.Div(board(), id="admin-people-board", className="stack"),

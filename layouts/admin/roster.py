@@ -5,7 +5,7 @@ from __future__ import annotations
 from dash import html
 
 from kpi import accounts
-from layouts import components, text
+from layouts import PAGES, access, components, text
 from layouts.admin import frame
 from layouts.components import Piece
 from layouts.state import desk, now
@@ -24,6 +24,19 @@ BUTTONS = {
     "end": "Kết thúc mọi phiên",
     "link": "Liên kết mới",
 }
+
+
+def powers() -> Piece:
+    """Which role may open which page and take files away: the access matrix, as it is enforced."""
+    lines = [(page.title, "pages", page.path) for page in PAGES]
+    lines += [("Tải tệp CSV", "exports", "csv"), ("Tải kèm lý lịch tệp", "exports", "manifest")]
+    rows = [
+        (title, *("✓" if access.may(role, kind, name) else "" for role in ROLES))
+        for title, kind, name in lines
+    ]
+    return components.more(
+        "Vai trò nào mở được trang nào", components.table(["", *ROLES.values()], rows)
+    )
 
 
 def units_of(written: str) -> tuple[str, ...] | None:
