@@ -126,7 +126,7 @@ def assess(
     words: str,
     evidence: str,
     author: str,
-    org_unit: str = "area-qb",
+    org_unit: str = ROOT,
     now: datetime | None = None,
 ) -> int:
     """Sign an assessment of a target that has no number; its number.

@@ -14,6 +14,7 @@ from kpi import audit, query
 from kpi.acts import Refused, allow, worded
 from kpi.decided import in_force, next_instant
 from kpi.schema import instant_of
+from kpi.scope import ROOT
 from kpi.store import KpiStore
 
 
@@ -69,7 +70,7 @@ def sign(
     numerator: float,
     denominator: float,
     reason: str,
-    org_unit: str = "area-qb",
+    org_unit: str = ROOT,
     now: datetime | None = None,
 ) -> datetime:
     """Sign ("chốt") the closing figure of a closed target, as its signer saw it; the instant.

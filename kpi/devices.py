@@ -7,11 +7,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
 
 from ioc.clock import right_now
-from ioc.orgunits import ROOT
 from ioc.principal import Principal
+from ioc.unitfiles import ROOT
 from kpi import audit, tokens
 from kpi.rights import NotDone, only_admins
 from kpi.schema import instant_of, micros
@@ -181,13 +180,9 @@ def revoke(
 
 def listed(store: KpiStore) -> list[Device]:
     """Every screen that was ever paired, the newest first."""
-    with store.read() as connection:
-        return _listed(connection)
-
-
-def _listed(connection: Connection) -> list[Device]:
     sql = "SELECT * FROM device WHERE paired_at IS NOT NULL ORDER BY id DESC"
-    return [_device(row) for row in connection.execute(sa.text(sql))]
+    with store.read() as connection:
+        return [_device(row) for row in connection.execute(sa.text(sql))]
 
 
 def _layout(store: KpiStore, by: Principal, layout: str) -> tuple[str, str]:

@@ -33,6 +33,10 @@ UPLOAD_COLUMNS = (
 ASKED_COLUMNS = (
     "request kind source who at state ended_at run outcome read new changed same rejected note"
 ).split()
+_REQUEST = {"request": "q.id"} | {
+    name: f"r.{name}" for name in "outcome read new changed same rejected".split()
+}
+"""Where a column of requests stands, if not under its name in ``request``."""
 REJECTION_COLUMNS = "source run position reason fields at rule".split()
 
 
@@ -181,28 +185,7 @@ def uploads(
     file, which is not kept; ``run`` and its counts are those of the newest try. ``note`` says why.
     Whoever may not read the whole territory sees their own.
     """
-    who = entitled(who, now)
-    mine = _hers(store, who)
-    counts = "read new changed same rejected".split()
-
-    def rows(snapshot: Snapshot) -> Iterator[tuple]:
-        for source in _sources(store, who, snapshot.connection, sources, whole=True):
-            found = snapshot.connection.execute(
-                sa.text(
-                    "SELECT q.id, q.source, q.file, q.hash, q.size, q.who, q.at, q.state,"
-                    f" q.ended_at, q.run, r.outcome, {', '.join(f'r.{name}' for name in counts)},"
-                    " q.note FROM request q LEFT JOIN poll_run r ON r.run = q.run"
-                    f" WHERE q.source = :source AND q.kind IN {FILES}{mine}"
-                    " ORDER BY q.id DESC LIMIT :limit"
-                ),
-                {"source": source, "limit": limit, **_named(mine, who)},
-            )
-            for row in found:
-                yield (*row[:6], instant_of(row[6]), row[7], instant_of(row[8]), *row[9:])
-
-    only = f" AND q.kind IN {FILES}{mine}"
-    matching = _matching(store, who, "request q", sources, limit, only)
-    return Answer(tuple(UPLOAD_COLUMNS), store, rows, now, matching=matching)
+    return _requests(store, who, sources, limit, now, "IN", UPLOAD_COLUMNS)
 
 
 def asked(
@@ -219,28 +202,38 @@ def asked(
     a run came of it, what that run says; its counts are unknown where there is none. Whoever may
     not read the whole territory sees their own.
     """
+    return _requests(store, who, sources, limit, now, "NOT IN", ASKED_COLUMNS)
+
+
+def _requests(
+    store: KpiStore,
+    who: Principal,
+    sources: Sequence[str] | None,
+    limit: int,
+    now: datetime | None,
+    files: str,
+    columns: list[str],
+) -> Answer:
+    """The requests whose kinds are those of files (``IN``) or the others, with their runs."""
     who = entitled(who, now)
     mine = _hers(store, who)
-    counts = "read new changed same rejected".split()
+    only = f" AND q.kind {files} {FILES}{mine}"
+    sql = sa.text(
+        f"SELECT {', '.join(_REQUEST.get(name, f'q.{name}') for name in columns)}"
+        " FROM request q LEFT JOIN poll_run r ON r.run = q.run"
+        f" WHERE q.source = :source{only} ORDER BY q.id DESC LIMIT :limit"
+    )
+    instants = [name in ("at", "ended_at") for name in columns]
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         for source in _sources(store, who, snapshot.connection, sources, whole=True):
-            found = snapshot.connection.execute(
-                sa.text(
-                    "SELECT q.id, q.kind, q.source, q.who, q.at, q.state, q.ended_at, q.run,"
-                    f" r.outcome, {', '.join(f'r.{name}' for name in counts)}, q.note"
-                    " FROM request q LEFT JOIN poll_run r ON r.run = q.run"
-                    f" WHERE q.source = :source AND q.kind NOT IN {FILES}{mine}"
-                    " ORDER BY q.id DESC LIMIT :limit"
-                ),
-                {"source": source, "limit": limit, **_named(mine, who)},
-            )
-            for row in found:
-                yield (*row[:4], instant_of(row[4]), row[5], instant_of(row[6]), *row[7:])
+            asked_for = {"source": source, "limit": limit, **_named(mine, who)}
+            for row in snapshot.connection.execute(sql, asked_for):
+                pairs = zip(row, instants, strict=True)
+                yield tuple(instant_of(one) if instant else one for one, instant in pairs)
 
-    only = f" AND q.kind NOT IN {FILES}{mine}"
     matching = _matching(store, who, "request q", sources, limit, only)
-    return Answer(tuple(ASKED_COLUMNS), store, rows, now, matching=matching)
+    return Answer(tuple(columns), store, rows, now, matching=matching)
 
 
 def form(store: KpiStore, source: str) -> dict[str, Any]:

@@ -9,13 +9,12 @@ from ioc.errors import Forbidden, IocError
 from ioc.model import OrgUnit
 from ioc.period import LOCAL, Period
 from ioc.principal import Principal
+from ioc.unitfiles import ROOT
 from kpi.answer import Answer
 from kpi.elements import Indicator
 from kpi.store import KpiStore
 from kpi.targets import Target
 
-ROOT = "area-qb"
-"""The plan's territory, the default scope of every screen."""
 MOST_PERIODS = 4000
 
 

@@ -68,6 +68,8 @@ def drawing() -> Any:
 
     @server.post(CALLBACK)
     def draw() -> Response:
+        if "X-Fails" in flask.request.headers:
+            flask.abort(500)
         time.sleep(0.05)  # long enough for others to come
         drawn.append(g.principal.name)
         state.steady()
@@ -76,43 +78,49 @@ def drawing() -> Any:
     return server, drawn
 
 
+NAMES = ("area-450", "area-456")
+
+
+def herd(server: Any, hands: int, **headers: str) -> list[tuple[str, str]]:
+    """A thousand questions of so many screens at once: who asked, and what each was told."""
+    start = Barrier(hands)
+
+    def asks(number: int) -> list[tuple[str, str]]:
+        client, name = server.test_client(), NAMES[number % 2]
+        said = {"X-Who": name, **headers}
+        start.wait()
+        each = range(-(-1_000 // hands))
+        return [(name, client.post(CALLBACK, json=BODY, headers=said).text) for _ in each]
+
+    for name in NAMES:  # each drawing was asked for before
+        server.test_client().post(CALLBACK, json=BODY, headers={"X-Who": name})
+    with ThreadPoolExecutor(hands) as pool:
+        return [one for some in pool.map(asks, range(hands)) for one in some]
+
+
 def test_a_thousand_screens_find_what_was_drawn_and_nobody_gets_anothers(drawing):
     server, drawn = drawing
-    names = ("area-450", "area-456")
-    for name in names:
-        server.test_client().post(CALLBACK, json=BODY, headers={"X-Who": name})
-    drawn.clear()
-    start = Barrier(16)
-
-    def screens_of(number: int) -> list[tuple[str, str]]:
-        client, name = server.test_client(), names[number % 2]
-        start.wait()
-        headers = {"X-Who": name}
-        return [(name, client.post(CALLBACK, json=BODY, headers=headers).text) for _ in range(63)]
-
-    with ThreadPoolExecutor(16) as pool:
-        answers = [one for some in pool.map(screens_of, range(16)) for one in some]
+    answers = herd(server, 16)
     assert len(answers) >= 1_000
     assert all(wanted == got for wanted, got in answers)
-    assert len(drawn) <= len(names)  # a minute may end meanwhile: once more for each key
+    assert sorted(drawn) == sorted(NAMES)
 
 
 def test_a_thousand_screens_that_come_as_a_drawing_expires_have_it_drawn_once(drawing):
-    """For each whose rights differ; who waits gets the same, a drawing that fails holds nobody."""
+    """For each whose rights differ; who waits gets the same."""
     server, drawn = drawing
-    names = ("area-450", "area-456")
-    for name in names:
-        server.test_client().post(CALLBACK, json=BODY, headers={"X-Who": name})
-    drawn.clear()
-    start = Barrier(50)
-
-    def screens_of(number: int) -> list[tuple[str, str]]:
-        client, name = server.test_client(), names[number % 2]
-        headers = {"X-Who": name, "X-Later": "3"}
-        start.wait()
-        return [(name, client.post(CALLBACK, json=BODY, headers=headers).text) for _ in range(20)]
-
-    with ThreadPoolExecutor(50) as pool:
-        answers = [one for some in pool.map(screens_of, range(50)) for one in some]
+    answers = herd(server, 50, **{"X-Later": "3"})
     assert len(answers) == 1_000 and all(wanted == got for wanted, got in answers)
-    assert sorted(drawn) == sorted(names)
+    assert sorted(drawn) == sorted(2 * NAMES)
+
+
+def test_a_drawing_that_fails_holds_nobody_who_waits_for_it(drawing):
+    server, drawn = drawing
+    herd(server, 2)
+    drawn.clear()
+    said = {"X-Who": NAMES[0], "X-Later": "3"}
+    failed = server.test_client().post(CALLBACK, json=BODY, headers=said | {"X-Fails": "1"})
+    assert failed.status_code == 500
+    began = time.monotonic()
+    assert server.test_client().post(CALLBACK, json=BODY, headers=said).text == NAMES[0]
+    assert time.monotonic() - began < screens.PATIENCE / 2 and drawn == [NAMES[0]]
