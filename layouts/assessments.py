@@ -5,7 +5,6 @@ A verdict is words, never a colour: the headline stays "Định tính".
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Any
 
@@ -232,9 +231,7 @@ def _writer() -> Principal:
 
 
 def _day(given: str) -> date:
-    found = re.fullmatch(r"\s*(\d{1,2})/(\d{1,2})/(\d{4})\s*", given)
     try:
-        day, month, year = map(int, found.groups()) if found else (0, 0, 0)
-        return date(year, month, day)
+        return text.written_day(given)
     except ValueError as error:
         raise acts.Refused("Ngày đánh giá: hãy ghi ngày/tháng/năm, ví dụ 31/12/2025.") from error

@@ -180,6 +180,15 @@ def day(value: Any) -> str:
     return f"{found:%d/%m/%Y}" if found else NONE
 
 
+def written_day(given: str) -> date:
+    """A day as people write it, 31/12/2025, or as addresses do, 2025-12-31. Raises ValueError."""
+    found = re.fullmatch(r"\s*(\d{1,2})/(\d{1,2})/(\d{4})\s*", given)
+    if found is None:
+        return date.fromisoformat(given.strip())
+    day, month, year = map(int, found.groups())
+    return date(year, month, day)
+
+
 def short_day(value: Any, near: date | None = None) -> str:
     """30/9, with the year when it is not the year of ``near``."""
     found = as_date(value)

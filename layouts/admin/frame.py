@@ -23,8 +23,8 @@ MENU = (
     ("/admin/usage", "Mức sử dụng", ADMINS),
 )
 OFF = (
-    "Chế độ tài khoản đang tắt (IOC_AUTH=open): trang chỉ mở trên chính máy này, ai ngồi ở máy là"
-    " quản trị. Tài khoản và màn hình tạo ở đây bắt đầu có hiệu lực khi chạy với IOC_AUTH=accounts."
+    "Chế độ tài khoản đang tắt: trang chỉ mở trên chính máy này, ai ngồi ở máy là quản trị. Tài"
+    " khoản và màn hình tạo ở đây có hiệu lực từ khi bật chế độ tài khoản."
 )
 LONGEST, SHORTEST = 300, 5
 

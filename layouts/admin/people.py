@@ -11,7 +11,7 @@ from ioc.errors import IocError
 from kpi import accounts
 from layouts import components
 from layouts.admin import frame, rights
-from layouts.admin.roster import ROLES, board, powers, units_of
+from layouts.admin.roster import board, powers, units_of
 from layouts.components import Piece
 from layouts.state import callback, desk, now
 
@@ -39,7 +39,7 @@ def layout(**_: Any) -> Piece:
 
 
 def _form() -> Piece:
-    roles = [{"label": word, "value": role} for role, word in ROLES.items()]
+    roles = [{"label": word, "value": role} for role, word in accounts.ROLES.items()]
     return html.Div(
         [
             frame.field("Tên đăng nhập", frame.line("admin-people-name", most=40)),

@@ -12,7 +12,7 @@ from kpi import accounts
 from kpi.acts import Refused
 from layouts import components, text
 from layouts.admin import frame
-from layouts.admin.roster import ROLES, board, units_of
+from layouts.admin.roster import board, units_of
 from layouts.components import Piece
 from layouts.state import callback, desk, now
 
@@ -22,7 +22,7 @@ ACTS = {"role": "Đổi vai trò", "grant": "Cấp quyền"}
 
 def card() -> Piece:
     """The form; what an account has stands in the list of accounts, each right with its end."""
-    roles = [{"label": word, "value": role} for role, word in ROLES.items()]
+    roles = [{"label": word, "value": role} for role, word in accounts.ROLES.items()]
     classes = [{"label": text.ACCESS[one].partition(":")[0], "value": one} for one in text.ACCESS]
     buttons = [
         html.Button(word, id=f"admin-rights-{act}", type="button", className="button")
@@ -46,7 +46,7 @@ def card() -> Piece:
                     "Đơn vị: mã, cách nhau bằng dấu phẩy; * là tất cả",
                     frame.line("admin-rights-units"),
                 ),
-                frame.field("Từ ngày (2026-11-30), để trống: ngay", _day("from")),
+                frame.field("Từ ngày (như 30/11/2026), để trống: ngay", _day("from")),
                 frame.field("Đến hết ngày, để trống: không hạn", _day("to")),
                 html.Div(buttons, className="operator-modes"),
                 html.P(id="admin-rights-said", role="status", className="assess-said"),
@@ -86,7 +86,7 @@ def _do(act: str, asked: dict[str, Any]) -> str:
     store, by, name = desk().store, frame.acting(frame.ADMINS), said["name"]
     if act == "role":
         accounts.set_role(store, by, name, said["role"], reason=said["why"], now=now())  # type: ignore[arg-type]
-        return f"{name}: vai trò {ROLES[said['role']]}. Các phiên đang mở đã kết thúc."
+        return f"{name}: vai trò {accounts.ROLES[said['role']]}. Các phiên đang mở đã kết thúc."
     units = units_of(said["units"])
     if units == ():
         raise Refused("Đơn vị: hãy ghi mã đơn vị, hoặc * cho tất cả.")
@@ -101,6 +101,6 @@ def _do(act: str, asked: dict[str, Any]) -> str:
 def _date(written: Any) -> date | None:
     """A day as it is written, None where nothing is. Raises Refused for what is no day."""
     try:
-        return date.fromisoformat(str(written)) if written else None
+        return text.written_day(str(written)) if written else None
     except ValueError:
-        raise Refused(f"{written!r} không phải ngày; viết 2026-11-30.") from None
+        raise Refused(f"{written!r} không phải ngày; viết 30/11/2026.") from None

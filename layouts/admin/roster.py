@@ -11,13 +11,6 @@ from layouts.components import Piece
 from layouts.state import desk, now
 
 IDLE = 60  # days after which an account that nobody used is pointed out
-ROLES = {
-    "viewer": "Xem",
-    "head": "Lãnh đạo đơn vị",
-    "analyst": "Phân tích, xuất số liệu",
-    "operator": "Trực ban: nguồn, màn hình, chốt số",
-    "admin": "Quản trị",
-}
 BUTTONS = {
     "disable": "Khóa",
     "enable": "Mở lại",
@@ -31,11 +24,11 @@ def powers() -> Piece:
     lines = [(page.title, "pages", page.path) for page in PAGES]
     lines += [("Tải tệp CSV", "exports", "csv"), ("Tải kèm lý lịch tệp", "exports", "manifest")]
     rows = [
-        (title, *("✓" if access.may(role, kind, name) else "" for role in ROLES))
+        (title, *("✓" if access.may(role, kind, name) else "" for role in accounts.ROLES))
         for title, kind, name in lines
     ]
     return components.more(
-        "Vai trò nào mở được trang nào", components.table(["", *ROLES.values()], rows)
+        "Vai trò nào mở được trang nào", components.table(["", *accounts.ROLES.values()], rows)
     )
 
 
@@ -73,7 +66,7 @@ def _table(known: list[accounts.Account]) -> Piece:
         [
             (
                 html.Span([html.Strong(one.name), html.Br(), one.display]),
-                ROLES.get(one.role, one.role),
+                accounts.ROLES[one.role],
                 [_held(right) for right in rights.get(one.name, [])] or "không đơn vị nào",
                 _state(one),
                 text.minute(one.seen_at, now()) if one.seen_at else "chưa lần nào",

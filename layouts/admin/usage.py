@@ -7,7 +7,7 @@ from typing import Any
 
 from dash import html
 
-from kpi import audit
+from kpi import accounts, audit
 from layouts import components, text
 from layouts.admin import frame
 from layouts.components import Piece
@@ -44,7 +44,7 @@ def _table(found: list[audit.Usage], span: int) -> Piece:
             (
                 one.account,
                 one.display,
-                one.role,
+                accounts.ROLES.get(one.role, one.role),
                 f"{one.days}/{span}",
                 text.minute(one.last, now()) if one.last else "chưa lần nào",
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +10,7 @@ from dash import dcc, html
 
 from kpi import audit
 from layouts import admin, components, text
-from layouts.admin import frame
+from layouts.admin import details, frame
 from layouts.components import Piece
 from layouts.state import desk, now, today, who
 
@@ -50,7 +49,7 @@ def layout(
 def day_of(written: str) -> date | None:
     """A local day of an address; None where it says none."""
     try:
-        return date.fromisoformat(written)
+        return text.written_day(written)
     except ValueError:
         return None
 
@@ -82,11 +81,11 @@ def _days(page: str, first: str, last: str) -> list[Piece]:
     return [
         frame.field(
             "Từ ngày",
-            frame.line(f"{page}-first", first, most=10, name="first", placeholder="2026-11-01"),
+            frame.line(f"{page}-first", first, most=10, name="first", placeholder="01/11/2026"),
         ),
         frame.field(
             "Đến hết ngày",
-            frame.line(f"{page}-last", last, most=10, name="last", placeholder="2026-11-30"),
+            frame.line(f"{page}-last", last, most=10, name="last", placeholder="30/11/2026"),
         ),
     ]
 
@@ -103,19 +102,11 @@ def _table(found: list[audit.Entry]) -> Piece:
                 one.who,
                 audit.KINDS.get(one.kind, one.kind),
                 one.what,
-                html.Span(_detail(one.detail), className="place"),
+                html.Span(details.told(one.detail), className="place"),
                 html.Code(one.hash[:12], className="place", title=one.hash),
             )
             for one in found
         ],
-    )
-
-
-def _detail(said: dict[str, Any]) -> str:
-    kept = {key: value for key, value in said.items() if value not in (None, "", [])}
-    return "; ".join(
-        f"{key}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for key, value in kept.items()
     )
 
 
@@ -133,7 +124,7 @@ def _incident() -> Piece:
     return html.Div([
         html.Form(
             [
-                *_days("incident", (day - timedelta(days=1)).isoformat(), day.isoformat()),
+                *_days("incident", text.day(day - timedelta(days=1)), text.day(day)),
                 html.Button("Tải JSON từng dòng", className="button"),
             ],
             action="/admin/audit.jsonl",

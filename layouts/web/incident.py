@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 
 from kpi import audit
+from layouts import text
 from layouts.web.problems import Problem
 
 
@@ -31,6 +32,6 @@ def install(server: Flask, store: Any) -> None:
 
 def _day(name: str) -> date:
     try:
-        return date.fromisoformat(request.args.get(name, ""))
+        return text.written_day(request.args.get(name, ""))
     except ValueError as error:
-        raise Problem(400, f"{name}: hãy ghi ngày như 2026-11-30.", parameter=name) from error
+        raise Problem(400, f"{name}: hãy ghi ngày như 30/11/2026.", parameter=name) from error

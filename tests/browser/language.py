@@ -26,15 +26,17 @@ NAMES = frozenset(
 )
 ABBREVIATION = re.compile(r"[A-Z][a-z]?[A-Z][A-Za-z]*")
 """UBND, CBCCVC, SNgV, TTr: org units."""
+NO_WORD = re.compile(
+    r"N/A|\bphím [A-Z]\b|(?<!\S)/[a-z?]\S*|\S*\d\S*|https?://\S+|\S+\.(?:csv|xlsx|json)\b"
+)
+"""Keys, addresses, numbers and files."""
 WORD = re.compile(r"[^\W\d_]+(?:_[^\W\d_]+)*")
 
 
 def foreign(text: str) -> list[str]:
     """The words of a text that are not Vietnamese; codes with digits (T02b, I12a) are names."""
     found = []
-    cleaned = re.sub(
-        r"N/A|\bphím [A-Z]\b|\S*\d\S*|https?://\S+|\S+\.(?:csv|xlsx|json)\b", " ", text
-    )
+    cleaned = re.sub(NO_WORD, " ", text)
     for word in WORD.findall(cleaned):
         low = word.casefold()
         if not word.isascii() or low in NAMES:

@@ -48,6 +48,13 @@ PAGES = (
     "/orientation",
     "/projects?state=overdue",
     "/operator",
+    "/admin",
+    "/admin/people",
+    "/admin/devices",
+    "/admin/sources",
+    "/admin/readings",
+    "/admin/audit",
+    "/admin/usage",
     "/sources",
     "/sources/staff",
     "/khong-co",  # nothing is there
