@@ -35,7 +35,7 @@ PARTS = ("head", "trend", "months", "ranking")
 def layout(**given: Any) -> Piece:
     """The page of one indicator at one org unit; ``view.FILTERS`` are what its address says."""
     asked = {name: str(given.get(name) or "") for name in FILTERS}
-    view = look(*asked.values())
+    view = look(asked)
     if view is None:
         return shell.not_found()
     body = _without_source(view) if view.status == "no_source" else _with_source(view)

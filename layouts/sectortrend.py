@@ -53,7 +53,7 @@ def card(sector: Sector) -> Piece:
 def _view(key: str) -> View | None:
     """The indicator at the territory, by the periods that are its own."""
     row = indicators().get(key)
-    return look(key, "", "", "", grain(row)) if row else None
+    return look({"key": key, "grain": grain(row)}) if row else None
 
 
 def pieces(view: View) -> dict[str, Any]:

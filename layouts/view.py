@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -20,6 +21,7 @@ PLAN_BEGINS = date(2021, 1, 1)
 GRAINS = ("month", "quarter", "year")
 MOST_YEARS = 30
 FILTERS = ("key", "org_unit", "level", "figure", "grain", "from", "to")
+"""What the address of an indicator's page says; each is an argument of ``look``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +113,11 @@ class View:
         return link(f"/indicator/{self.key}", **(given | changes))
 
 
-def look(
-    key: str, org_unit: str = "", level: str = "", figure: str = "", *span_: str
-) -> View | None:
-    """The view of an address; None when it names nothing that we have.
-
-    ``span_``: grain, first and last period of the history.
-    """
-    catalogue = indicators()
-    uid = org_unit or home()
+def look(given: Mapping[str, Any]) -> View | None:
+    """The view of an address, by its ``FILTERS``; None when it names nothing that we have."""
+    asked = {name: str(given.get(name) or "") for name in FILTERS}
+    catalogue, key = indicators(), asked["key"]
+    uid, level = asked["org_unit"] or home(), asked["level"]
     if key not in catalogue or uid not in desk().orgunits:
         return None
     targets = ask(query.targets).to_dict("records")
@@ -134,8 +132,9 @@ def look(
     elif catalogue[key]["source"]:
         latest = _latest(catalogue[key], uid)
     chosen = level if level in LEVELS else LEVELS[0]
-    ended = bool(part and closed(part.row)) and figure != "live"
-    return View(key, uid, chosen, ended, catalogue[key], line, part, span(*span_), latest)
+    ended = bool(part and closed(part.row)) and asked["figure"] != "live"
+    periods = span(asked["grain"], asked["from"], asked["to"])
+    return View(key, uid, chosen, ended, catalogue[key], line, part, periods, latest)
 
 
 def _latest(indicator: Row, org_unit: str) -> Row:
@@ -165,8 +164,7 @@ def newest(months: list[Row], source: Row | None) -> Row:
 
 def again(given: Any) -> View:
     """The view that a page remembers; refused when it is none of ours."""
-    wanted = given if isinstance(given, dict) else {}
-    view = look(*(str(wanted.get(name) or "") for name in FILTERS))
+    view = look(given if isinstance(given, dict) else {})
     if view is None:
         raise IocError("Không có chỉ số này: hãy tải lại trang.")
     return view

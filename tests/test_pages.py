@@ -474,7 +474,7 @@ def test_callbacks_draw_what_the_first_answer_drew(reader):
     with reader.request():
         given = {"key": "I02b", "org_unit": "", "level": "", "figure": ""}
         drawn = indicator.draw({}, given, None)
-        shown = indicator.pieces(view.look("I02b"))
+        shown = indicator.pieces(view.look({"key": "I02b"}))
         assert words(drawn[:1]) == words([shown["head"]])
         assert drawn[1]["data"] == shown["trend"]["data"]
         board = sources.pieces(sources.board(), whole=False)
