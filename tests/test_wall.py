@@ -135,7 +135,7 @@ def test_the_worst_stand_by_status_then_by_the_share_they_lack(reader: Reader):
     assert not any(line.locked for line in ranked)
     assert "không còn chỉ tiêu nào" in told or len(ranked) >= 5
     for line in ranked[:3]:
-        assert worst._brief(line.owner) in told and worst.far(line, worst.deciding(line)) in told
+        assert worst.brief(line.owner) in told and worst.far(line, worst.deciding(line)) in told
 
 
 # ── what has become critical ───────────────────────────────────────────────────────────────

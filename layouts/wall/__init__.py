@@ -18,14 +18,15 @@ from layouts.components import Piece
 from layouts.lines import AREA, tally
 from layouts.slots import marks
 from layouts.state import callback, desk, steady
+from layouts.wall import gravest, news, overview, sector, sheet, smart_city, sources, worst
 from layouts.wall import map as map_
-from layouts.wall import news, overview, sector, sheet, smart_city, sources, worst
 from layouts.wall.legibility import ASIDE, LETTER, wide
 from layouts.wall.sheet import Sheet, Shown, aim
 from layouts.wall.view import Wall, again, look, programme
 
 SCENES = {
     "overview": overview,
+    "gravest": gravest,
     "worst": worst,
     "map": map_,
     "sector": sector,

@@ -14,6 +14,7 @@ from ioc.errors import ConfigError, Fault
 PACKAGED = Path(__file__).with_name("wall.yaml")
 KNOWN = {
     "overview": (),
+    "gravest": (),
     "worst": (),
     "map": ("indicator",),
     "sector": ("sector",),

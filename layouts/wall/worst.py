@@ -19,6 +19,7 @@ from layouts.wall.view import Wall
 TITLE = "Năm chỉ tiêu kém nhất"
 MOST = 5
 FAILING = ("missed", "off_track", "at_risk")
+NONE = "Ngoài chỉ tiêu đã khóa, không còn chỉ tiêu nào không đạt, chậm hay có nguy cơ."
 ORDER = "Thứ tự: trạng thái, rồi phần thiếu so với mức giao, rồi mã chỉ tiêu"
 LINES, NARROW_LINES = 3.25, 9.2  # of notes in a row; where its parts stand one under another
 NARROW = 45  # in notes: a screen that is narrower has its parts one under another
@@ -123,8 +124,7 @@ def _none(found: list[Line], at: int) -> Piece:
     """Nothing more is failing."""
     if at != len(found):
         return None
-    words = "Ngoài chỉ tiêu đã khóa, không còn chỉ tiêu nào không đạt, chậm hay có nguy cơ."
-    return html.P(words, className="worst-none")
+    return html.P(NONE, className="worst-none")
 
 
 def _row(wall: Wall, line: Line, at: int) -> Piece:
@@ -139,7 +139,7 @@ def _row(wall: Wall, line: Line, at: int) -> Piece:
                                 [html.B(f"{at + 1}", className="worst-rank"), line.name],
                                 className="worst-name",
                             ),
-                            html.Div(_brief(line.owner), className="worst-owner"),
+                            html.Div(brief(line.owner), className="worst-owner"),
                         ],
                         className="worst-who",
                     ),
@@ -161,8 +161,8 @@ def _row(wall: Wall, line: Line, at: int) -> Piece:
                     html.Div(far(line, part), className="worst-gap"),
                     html.Div(
                         [
-                            html.Div(_step(line, part), className="worst-step"),
-                            html.Div(_level(line, part), className="worst-level"),
+                            html.Div(step(line, part), className="worst-step"),
+                            html.Div(text.join(level(line, part), ", "), className="worst-level"),
                         ],
                         className="worst-next",
                     ),
@@ -171,7 +171,7 @@ def _row(wall: Wall, line: Line, at: int) -> Piece:
             ),
             code(wall.href(line), line.name),
         ],
-        className=f"worst-row s-{line.status} on-{_surface(line)}",
+        className=f"worst-row s-{line.status} on-{surface(line)}",
         **{"data-target": line.id, "data-status": line.status, "data-rank": str(at + 1)},
     )
 
@@ -193,21 +193,23 @@ def far(line: Line, part: Part) -> str:
     return f"thiếu {text.number(lack, places)} điểm"
 
 
-def _step(line: Line, part: Part) -> str:
+def step(line: Line, part: Part) -> str:
+    """What is missing, as a sentence."""
     noun = part.noun.replace(" ", text.GAP)  # a line never ends within it
     return text.sentence(shortfall(line, part.row, noun)) or "Chưa có bước tiếp theo."
 
 
-def _level(line: Line, part: Part) -> str:
-    """The plan's level, and since when the outcome stands."""
+def level(line: Line, part: Part) -> list[str]:
+    """The plan's level; since when the outcome stands, if it does."""
     since = f"chốt {text.short_day(part.closing)}" if closed(part.row) and part.closing else ""
-    return text.join([f"mức {line.level}", since], ", ")
+    return [f"mức {line.level}", since] if since else [f"mức {line.level}"]
 
 
-def _brief(owner: str) -> str:
+def brief(owner: str) -> str:
     """The office as everybody writes it."""
     return owner.replace("Ủy ban nhân dân", "UBND")
 
 
-def _surface(line: Line) -> str:
+def surface(line: Line) -> str:
+    """The surface that a failing target stands on."""
     return "at_risk" if line.status == "at_risk" else "missed"

@@ -101,6 +101,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         house.store.close()
 
 
+BY_DAY = """
+new MutationObserver(() => {
+  const wall = document.getElementById('wall');
+  if (wall && wall.dataset.night) wall.dataset.night = '';
+}).observe(document, {childList: true, subtree: true});
+"""  # pictures are alike at every hour: nothing is dimmed, whenever the tests run
+
+
 @pytest.fixture(scope="session")
 def contexts(chromium: Any) -> Iterator[Callable[[tuple[int, int]], Any]]:
     """A browser context for each size of screen, far from Việt Nam."""
@@ -116,6 +124,7 @@ def contexts(chromium: Any) -> Iterator[Callable[[tuple[int, int]], Any]]:
                 accept_downloads=True,
             )
             made[size].set_default_timeout(30_000)
+            made[size].add_init_script(BY_DAY)
         return made[size]
 
     yield context

@@ -18,7 +18,7 @@ ADDRESSES = [("/wall?page=1", size) for size in SIZES] + [
     ("/wall?d=6&diag=65&page=1", (1920, 1080)),  # fewer tiles, never smaller letters
     ("/wall?d=8&diag=65&page=2", (1920, 1080)),
 ]
-SCENES = ("worst", "map", "sector", "smart_city", "sources")
+SCENES = ("gravest", "worst", "map", "sector", "smart_city", "sources")
 ADDRESSES += [(f"/wall?scene={name}&page=1", size) for name in SCENES for size in SIZES[1:]]
 ADDRESSES += [(f"/wall?scene={name}&d=6&page=1", (1920, 1080)) for name in SCENES]
 sized = pytest.mark.parametrize("seen", ADDRESSES, ids=str, indirect=True, scope="module")
@@ -55,7 +55,9 @@ def test_the_wall_is_one_screen(seen: Any) -> None:
         "(e => [e.scrollWidth, e.scrollHeight, innerWidth, innerHeight])(document.documentElement)"
     )
     assert measured == [*size, *size]
-    for part in seen.page.locator(".wall-sheet.on :is(.tile, .worst-row, .source-one)").all():
+    for part in seen.page.locator(
+        ".wall-sheet.on :is(.tile, .gravest, .worst-row, .source-one)"
+    ).all():
         box = part.bounding_box()
         assert box["x"] >= -4 and box["y"] >= 0 and box["height"] > 40
         assert box["x"] + box["width"] <= size[0] + 4 and box["y"] + box["height"] <= size[1] + 4
@@ -82,7 +84,8 @@ def test_every_text_of_the_wall_has_the_room_it_needs(seen: Any) -> None:
 def test_every_chip_is_drawn_whole(seen: Any) -> None:
     """A status or an age has a frame: it stands inside its tile's line with both its ends."""
     cut = seen.page.evaluate(
-        "[...document.querySelectorAll('.tile .freshness, .tile .verdict, .count')].filter(e => {"
+        "const chips = ':is(.tile, .gravest) :is(.freshness, .verdict), .count';"
+        " [...document.querySelectorAll(chips)].filter(e => {"
         " const a = e.getBoundingClientRect(), b = e.parentElement.getBoundingClientRect();"
         " return a.right > b.right + .5 || a.left < b.left - .5; }).map(e => e.innerText)"
     )
