@@ -135,7 +135,7 @@ def create_app(
     account.install(server, store, settings)
     oidc.install(server, store, settings, windows)
     pairing.install(server, store, settings, windows)
-    draw_ahead = screens.install(server, store)
+    draw_ahead = screens.install(server, store, settings.data)
     compress.install(server)
     wall = scenes.of(settings, store.catalogue)
     state.place(server, store=store, settings=settings, orgunits=store.orgunits, wall=wall)

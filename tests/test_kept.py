@@ -14,7 +14,7 @@ from flask import Response, g
 
 from ioc.principal import Principal
 from layouts import state
-from layouts.web import cache, screens
+from layouts.web import cache, screens, turns
 from layouts.web.guard import CALLBACK
 
 NOW = datetime(2026, 11, 27, 2, 0, 30, tzinfo=UTC)
@@ -54,7 +54,7 @@ class Version:
 
 
 @pytest.fixture
-def drawing() -> Any:
+def drawing(tmp_path) -> Any:
     """A server that draws for whoever stands in a header, and counts how often."""
     server, drawn = flask.Flask("screens"), []
 
@@ -64,7 +64,7 @@ def drawing() -> Any:
         g.now = NOW + timedelta(minutes=int(flask.request.headers.get("X-Later", "0")))
         g.principal = Principal(name, "screen", frozenset({name}))
 
-    screens.install(server, Version())
+    screens.install(server, Version(), tmp_path)
 
     @server.post(CALLBACK)
     def draw() -> Response:
@@ -123,4 +123,4 @@ def test_a_drawing_that_fails_holds_nobody_who_waits_for_it(drawing):
     assert failed.status_code == 500
     began = time.monotonic()
     assert server.test_client().post(CALLBACK, json=BODY, headers=said).text == NAMES[0]
-    assert time.monotonic() - began < screens.PATIENCE / 2 and drawn == [NAMES[0]]
+    assert time.monotonic() - began < turns.PATIENCE / 2 and drawn == [NAMES[0]]

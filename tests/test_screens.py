@@ -25,7 +25,7 @@ class Screens:
         )
         problems.install(server)
         guard.install(app, server, Settings())
-        self.draw_ahead = screens.install(server, store)
+        self.draw_ahead = screens.install(server, store, folder)
         compress.install(server)
         app.init_app(server)
         app.layout = html.Div([dcc.Store(id="live"), dcc.Store(id="page"), html.Div(id="wall")])

@@ -1,44 +1,73 @@
 """One drawing for all the screens that ask the same: fifty walls cost little more than one.
 
 A callback that says how long its answer holds (``state.steady``) is drawn once for each body, role,
-scope and version of the data; screens that ask again meanwhile get the same bytes. What the live
-screens show is drawn anew before they are told of a change, so that not even the first one waits.
+scope and version of the data, in one of the processes; screens that ask meanwhile wait for it and
+get the same bytes. What the live screens show is drawn anew before they are told of a change, so
+that not even the first one waits.
 """
 
 from __future__ import annotations
 
+import os
+import secrets
 import time
+from base64 import b64decode, b64encode
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Event, Lock
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import orjson
 from flask import Flask, Response, g, request
 
 from ioc.principal import Principal
+from ioc.processes import INSTANCE
 from layouts import state
 from layouts.web.guard import AHEAD, CALLBACK
+from layouts.web.turns import Turns
 
 MOST = 256
 FEW = 16
 """Questions that are drawn ahead: those of the screens that asked last."""
-PATIENCE = 5.0
-"""Seconds that a screen waits for another one's drawing before it draws for itself."""
 OF_LATE = 120.0  # seconds; a screen asks at least every 20
 LONGEST = 4_096
 """Bytes of a body that is worth looking up; a screen's own question is much shorter."""
+FOLDER = "drawn"
+"""Where in ``IOC_DATA`` the processes of one start find each other's drawings."""
+
+Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """An answer as it was sent, and the instant from which it may be another."""
+    """An answer as it was sent, the instant from which it may be another, and what it shows of
+    restricted figures: whoever gets it has looked at them.
+    """
 
     body: bytes
     headers: tuple[tuple[str, str], ...]
     until: datetime
+    restricted: frozenset[str]
+
+    def plain(self) -> dict[str, Any]:
+        """The same as JSON data."""
+        return {
+            "body": b64encode(self.body).decode(),
+            "headers": self.headers,
+            "until": self.until.isoformat(),
+            "restricted": sorted(self.restricted),
+        }
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Drawn:
+        """What ``plain`` made."""
+        headers = tuple((name, value) for name, value in plain["headers"])
+        until = datetime.fromisoformat(plain["until"])
+        return cls(b64decode(plain["body"]), headers, until, frozenset(plain["restricted"]))
 
 
 class Asked(NamedTuple):
@@ -50,67 +79,101 @@ class Asked(NamedTuple):
     at: float
 
 
-def install(server: Flask, store: Any) -> Callable[[], None]:
+class Drawing(NamedTuple):
+    """What this request draws: its key, the callback's name, and when it was asked."""
+
+    key: Key
+    callback: str
+    at: datetime
+
+
+def install(server: Flask, store: Any, data: Path) -> Callable[[], None]:
     """Look up what was drawn before; called after the guard and before compression.
+
+    Processes of one start find each other's drawings, and wait for them, in the folder ``data``.
 
     Returns:
         What draws ahead, for the data as they are now, all that screens have asked for of late.
     """
-    drawn: OrderedDict[tuple[Any, ...], Drawn] = OrderedDict()
-    asked: OrderedDict[tuple[Any, ...], Asked] = OrderedDict()
-    under_way: dict[tuple[Any, ...], Event] = {}
-    lock = Lock()
+    drawn: OrderedDict[Key, Drawn] = OrderedDict()
+    asked: OrderedDict[Key, Asked] = OrderedDict()
+    brief: set[str] = set()  # callbacks whose answers did not last: nobody waits for them
+    lock, turns = Lock(), Turns(data / FOLDER)
+    start = os.environ.get(INSTANCE) or secrets.token_hex(8)
 
-    def kept(key: tuple[Any, ...]) -> Response | None:
-        found = drawn.get(key)
-        if found is None or state.now() >= found.until:
-            return None
-        return Response(found.body, headers=list(found.headers))
+    def kept(key: Key) -> Drawn | None:
+        with lock:
+            found = drawn.get(key)
+        return found if found is not None and state.now() < found.until else None
+
+    def keep(key: Key, one: Drawn) -> None:
+        with lock:
+            drawn[key] = one
+            while len(drawn) > MOST:
+                drawn.popitem(last=False)
+            if not request.environ.get(AHEAD):
+                sent = request.get_data(), dict(request.headers), g.principal
+                asked[key[:-1]] = Asked(*sent, time.monotonic())
+                while len(asked) > FEW:
+                    asked.popitem(last=False)
+
+    def waited(key: Key, callback: str) -> Drawn | None:
+        """What another one draws meanwhile; None with the turn in hand, or without any."""
+        name = sha256(repr((start, *key)).encode()).hexdigest()
+        turn = turns.take(name)
+        if turn is None:
+            return kept(key)
+        g.turn = turn
+        found = kept(key)
+        if found is None and callback not in brief and (left := turn.left()) is not None:
+            one = Drawn.of(left)
+            if state.now() < one.until:
+                keep(key, found := one)
+        if found is not None or callback in brief:
+            g.pop("turn").end()
+        return found
 
     @server.before_request
     def _look_up() -> Response | None:
         if request.path != CALLBACK or (request.content_length or 0) > LONGEST:
             return None
+        callback, said = _question(request.get_data())
         accepted = request.headers.get("Accept-Encoding", "")
-        question = (_question(request.get_data()), accepted, g.principal.role, g.principal.scope)
+        question = (said, accepted, g.principal.role, g.principal.scope)
         key = (*question, store.version())
+        found = kept(key)
+        if found is None and callback not in brief:
+            found = waited(key, callback)
+        if found is None:
+            g.drawing = Drawing(key, callback, state.now())
+            return None
         with lock:
-            found, turn = kept(key), None
-            if found is None and question in asked and (turn := under_way.get(key)) is None:
-                under_way[key] = g.turn = Event()  # what many screens ask at once is drawn by one
             if question in asked and not request.environ.get(AHEAD):
                 asked[question] = asked[question]._replace(at=time.monotonic())
                 asked.move_to_end(question)
-        if found is None and turn is not None and turn.wait(PATIENCE):
-            with lock:
-                found = kept(key)
-        if found is None or "turn" in g:
-            g.drawing = key
-        return found
+        g.restricted = found.restricted
+        return Response(found.body, headers=list(found.headers))
 
     @server.teardown_request
     def _next(_error: BaseException | None) -> None:
         if (turn := g.pop("turn", None)) is not None:
-            with lock:
-                under_way.pop(g.drawing, None)
-            turn.set()
+            turn.end()
 
     @server.after_request
     def _keep(response: Response) -> Response:
+        drawing = g.get("drawing")
+        if drawing is None or response.status_code >= 400:
+            return response
         until = g.get("steady_until")
-        if until is not None and "drawing" in g and response.status_code == 200:
-            headers = tuple(response.headers.items())
-            with lock:
-                drawn[g.drawing] = Drawn(response.get_data(), headers, until)
-                while len(drawn) > MOST:
-                    drawn.popitem(last=False)
-                if not request.environ.get(AHEAD):
-                    sent = Asked(
-                        request.get_data(), dict(request.headers), g.principal, time.monotonic()
-                    )
-                    asked[g.drawing[:-1]] = sent
-                    while len(asked) > FEW:
-                        asked.popitem(last=False)
+        if response.status_code != 200 or until is None or until <= drawing.at:
+            brief.add(drawing.callback)
+            return response
+        brief.discard(drawing.callback)
+        headers, restricted = tuple(response.headers.items()), frozenset(g.get("restricted", ()))
+        one = Drawn(response.get_data(), headers, until, restricted)
+        keep(drawing.key, one)
+        if "turn" in g:
+            g.turn.leave(one.plain())
         return response
 
     def draw_ahead() -> None:
@@ -129,13 +192,15 @@ def install(server: Flask, store: Any) -> Callable[[], None]:
     return draw_ahead
 
 
-def _question(body: bytes) -> bytes:
-    """What a body asks, without what the live store told that screen: it is only the occasion."""
+def _question(body: bytes) -> tuple[str, bytes]:
+    """Which callback a body calls, and what it asks without what the live store told that screen:
+    it is only the occasion.
+    """
     try:
         said = orjson.loads(body)
         for part in said["inputs"]:
             if part["id"] == "live":
                 part["value"] = None
-        return orjson.dumps(said)
+        return str(said["output"]), orjson.dumps(said)
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return body
+        return "", body
