@@ -57,12 +57,19 @@ class Open:
 
 
 def sign_in(
-    store: KpiStore, name: str, password: str, code: str = "", *, now: datetime | None = None
+    store: KpiStore,
+    name: str,
+    password: str,
+    code: str = "",
+    *,
+    address: str = "",
+    now: datetime | None = None,
 ) -> str:
     """A new session's token for who knows the password, and the code where there is one.
 
     Takes equally long, and says the same, whether or not there is such an account. Five failures
-    lock an account for a quarter of an hour, for its right password too.
+    lock an account for a quarter of an hour, for its right password too. The audit tells the
+    network ``address`` that asked.
 
     Raises:
         SignInRefused: for every reason alike; the audit knows which.
@@ -78,7 +85,7 @@ def sign_in(
         account = _account(connection, name)
         why = _why_not(account, fits and seen is not None, seen, code, at)
         if why:
-            _count_failure(connection, account, why, at)
+            _count_failure(connection, account, why, address, at)
             token = ""
         else:
             second = factors.confirmed(account.totp)
@@ -89,7 +96,7 @@ def sign_in(
                     sa.text("UPDATE account SET password = :p WHERE name = :n"),
                     {"p": fresh, "n": account.name},
                 )
-            token = _open(connection, account, at, second=second, how="password")
+            token = _open(connection, account, at, second=second, how="password", address=address)
             forgive(connection, account.name)
     if not token:
         raise SignInRefused(_SAME)
@@ -97,7 +104,7 @@ def sign_in(
 
 
 def sign_in_subject(
-    store: KpiStore, issuer: str, subject: str, *, now: datetime | None = None
+    store: KpiStore, issuer: str, subject: str, *, address: str = "", now: datetime | None = None
 ) -> str:
     """A new session's token for an identity that a trusted provider has proved.
 
@@ -115,13 +122,13 @@ def sign_in_subject(
         ).first()
         if account is None or account.state != "active":
             who = audit.NOBODY if account is None else account.name
-            audit.append(connection, "refused", who, "đăng nhập", now=at, why="oidc")
+            _tell_refused(connection, who, "oidc", address, at)
             token = ""
         elif locked := (account.locked_until or 0) > (micros(at) or 0):
-            audit.append(connection, "refused", account.name, "đăng nhập", now=at, why="locked")
+            _tell_refused(connection, account.name, "locked", address, at)
             token = ""
         else:
-            token = _open(connection, account, at, second=False, how="oidc")
+            token = _open(connection, account, at, second=False, how="oidc", address=address)
     if locked:
         raise SignInRefused("Tài khoản đang tạm khóa vì nhập sai nhiều lần; hãy chờ ít phút.")
     if not token:
@@ -243,11 +250,17 @@ def _why_not(account: Any, fits: bool, seen: Any, code: str, at: datetime) -> st
     return ""
 
 
-def _count_failure(connection: Connection, account: Any, why: str, at: datetime) -> None:
+def _count_failure(
+    connection: Connection, account: Any, why: str, address: str, at: datetime
+) -> None:
     who = audit.NOBODY if account is None else account.name
-    audit.append(connection, "refused", who, "đăng nhập", now=at, why=why)
+    _tell_refused(connection, who, why, address, at)
     if why in ("password", "code"):
         count_failure(connection, account.name, at)
+
+
+def _tell_refused(connection: Connection, who: str, why: str, address: str, at: datetime) -> None:
+    audit.append(connection, "refused", who, "đăng nhập", now=at, why=why, address=address)
 
 
 def count_failure(connection: Connection, name: str, at: datetime) -> None:
@@ -272,7 +285,9 @@ def forgive(connection: Connection, name: str) -> None:
     )
 
 
-def _open(connection: Connection, account: Any, at: datetime, *, second: bool, how: str) -> str:
+def _open(
+    connection: Connection, account: Any, at: datetime, *, second: bool, how: str, address: str
+) -> str:
     """A new session under a new token, whatever the browser had before."""
     token, instant = tokens.new(), micros(at)
     connection.execute(
@@ -295,5 +310,7 @@ def _open(connection: Connection, account: Any, at: datetime, *, second: bool, h
         sa.text("UPDATE account SET seen_at = :at WHERE name = :n"),
         {"at": instant, "n": account.name},
     )
-    audit.append(connection, "sign_in", account.name, now=at, how=how, second=second)
+    audit.append(
+        connection, "sign_in", account.name, now=at, how=how, second=second, address=address
+    )
     return token

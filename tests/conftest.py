@@ -254,16 +254,21 @@ def sqlite_store(sqlite_url: str, catalogue: Any, orgunits: Any) -> Iterator["Kp
     opened.close()
 
 
+def chromium_program() -> str:
+    """Where the system's Chromium stands."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.fail("Chromium is missing: install the package chromium")
+    return program
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator["Browser"]:
     """The system's Chromium, driven by Playwright; nothing is ever downloaded."""
     from playwright.sync_api import sync_playwright
 
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.fail("Chromium is missing: install the package chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(QUIET))
+        browser = playwright.chromium.launch(executable_path=chromium_program(), args=list(QUIET))
         yield browser
         browser.close()
 

@@ -11,7 +11,8 @@ from kpi.orders import ORDERS
 from layouts import text
 
 NAMES = {
-    "act": "việc", "after": "sau", "before": "trước", "cause": "nguyên nhân",
+    "act": "việc", "address": "địa chỉ mạng", "after": "sau", "before": "trước",
+    "cause": "nguyên nhân",
     "classes": "nhóm chỉ số", "codes": "mã quét", "count": "số mục", "days": "số ngày",
     "denominator": "mẫu số", "device": "thiết bị số", "ended": "phiên đã kết thúc", "file": "tệp",
     "filters": "bộ lọc", "first": "từ ngày", "hash": "mã băm", "held_at": "giữ số lúc",

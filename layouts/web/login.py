@@ -123,7 +123,8 @@ def _sign_in(store: Any, settings: Settings, windows: limits.Limits, onward: str
     try:
         limits.check(windows.sign_in_from, limits.where(), TOO_MANY)
         limits.check(windows.sign_in, name[:64], TOO_MANY)
-        token = accounts.sign_in(store, name, given["password"], given["code"].replace(" ", ""))
+        code, address = given["code"].replace(" ", ""), limits.where()
+        token = accounts.sign_in(store, name, given["password"], code, address=address)
     except accounts.SignInRefused as refused:
         return form(settings, onward, fault=str(refused), name=name[:64], status=401)
     except Problem as problem:

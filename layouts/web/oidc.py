@@ -127,11 +127,12 @@ def install(server: Flask, store: Any, settings: Settings, windows: limits.Limit
         try:
             kept = signer.loads(cookies.get(COOKIE), max_age=FRESH)
             subject = _subject(client(), provider, settings, kept)
-            token = accounts.sign_in_subject(store, settings.oidc_issuer, subject)
-        except (BadSignature, AuthlibBaseError, JoseError, ValueError, KeyError) as error:
-            audit.write(
-                store, "refused", audit.NOBODY, "đăng nhập", why="oidc", cause=type(error).__name__
+            token = accounts.sign_in_subject(
+                store, settings.oidc_issuer, subject, address=limits.where()
             )
+        except (BadSignature, AuthlibBaseError, JoseError, ValueError, KeyError) as error:
+            said = {"why": "oidc", "cause": type(error).__name__, "address": limits.where()}
+            audit.write(store, "refused", audit.NOBODY, "đăng nhập", **said)
             answer: Answer = login.form(settings, "/", fault=REFUSED, status=401)
         except accounts.SignInRefused as refused:
             answer = login.form(settings, "/", fault=str(refused), status=401)
