@@ -7,7 +7,7 @@ letters of a list cannot: from twice the distance, without glasses, in a blurred
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from dash import dcc, html
 
@@ -23,20 +23,14 @@ from layouts.wall.view import Wall
 
 TITLE = "Chỉ tiêu kém nhất"
 KEY = "gravest"
+FIGURE = "Số"  # what is new, late or old
 GAP, AGE = 2.2, 0.8  # the gap and the age, in letters of the name
 FIGURE_LEADING = 1.04  # digits have no marks
-CHIP = 2.0  # of an age: its shape, its gaps and its frame, in letters' heights
+CHIP = 2.0  # a shape, its gaps and its frame, in letters' heights
+BESIDE = 5.0  # between what stands side by side, in vh
 BOLD = 1.08  # by how much bold letters are wider
 UNEVEN = 1.14  # lines that end at words are not all full
 LINES = 4  # of a name at most
-
-
-class _Sizes(NamedTuple):
-    """Of the name, the gap and the age, in vh."""
-
-    name: float
-    gap: float
-    age: float
 
 
 def count(wall: Wall) -> int:
@@ -57,119 +51,154 @@ def frame(wall: Wall, number: int, shown: Shown) -> Piece:
 def draw(wall: Wall, number: int) -> Shown:
     """The target that fails most; where none fails, that."""
     found = worst.ranked(wall.numeric)
-    return {KEY: _target(wall, found[0]) if found else _none(wall)}
+    return {KEY: _target(wall, found[0]) if found else _none(wall.fit)}
 
 
-def _none(wall: Wall) -> Piece:
-    size = sizes(wall.fit, worst.NONE, "", "", 0)
-    return html.P(worst.NONE, className="gravest-none", style=_style(size))
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is said of a target."""
+
+    name: str
+    gap: tuple[str, str, str] = ("", "", "")  # thiếu, 24,1, điểm
+    head: str = ""
+    status: str = ""
+    level: tuple[str, ...] = ()  # mức trên 50 %; chốt 31/12/2025, n 3.830
+    age: str = ""
+    told: str = ""  # Số mới, đến 31/10
+    live: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def _target(wall: Wall, line: Line) -> Piece:
-    part, fit = worst.deciding(line), wall.fit
-    lead, lack, unit = _words(worst.far(line, part))
+def _words(line: Line) -> _Words:
+    part = worst.deciding(line)
     age, told = _age(part)
-    beside = [
-        html.Div(
-            [
-                hero(headline(part.row, line.lines)),
-                components.status(line.status, class_name="verdict"),
-            ],
-            className="gravest-head",
-        ),
-        *(html.Div(words) for words in _level(line, part)),
-    ]
-    live = figure(part.row, line.lines) if closed(part.row) else ""
-    notes = [worst.brief(line.owner), worst.step(line, part)]
-    notes += [f"Hiện nay {live}."] if live else []
-    high = _notes_high(fit, notes, len(beside))
-    return html.Article(
-        [
-            dcc.Link(
-                [
-                    html.Div(line.name, className="gravest-name"),
-                    html.Div(
-                        [
-                            html.Div([lead, html.B(lack), unit], className="gravest-gap"),
-                            html.Div(beside, className="gravest-level"),
-                        ],
-                        className="gravest-far",
-                    ),
-                    html.Div(components.freshness(age, told), className="gravest-age"),
-                    html.Div([html.Span(words) for words in notes], className="gravest-notes"),
-                ],
-                href=wall.href(line),
-            ),
-            code(wall.href(line), line.name),
-        ],
-        className=f"gravest{' narrow' if fit.shape < 1 else ''} on-{worst.surface(line)}",
-        style=_style(sizes(fit, line.name, f"{lead} {unit}", lack, high, _said(age, told))),
-        **{"data-target": line.id, "data-status": line.status},
+    return _Words(
+        name=line.name,
+        gap=_gap(worst.far(line, part)),
+        head=headline(part.row, line.lines),
+        status=line.status,
+        level=_level(line, part),
+        age=age,
+        told=told,
+        live=figure(part.row, line.lines) if closed(part.row) else "",
+        notes=(worst.brief(line.owner), worst.step(line, part)),
     )
 
 
-def _words(far: str) -> tuple[str, str, str]:
-    """thiếu, 24,1, điểm; a gap that is none stays whole."""
+def _gap(far: str) -> tuple[str, str, str]:
+    """A gap in its words; one that is none stays whole."""
     lead, _, rest = far.partition(" ")
     lack, _, unit = rest.partition(" ")
     return (lead, lack, unit) if lead == "thiếu" else (far, "", "")
 
 
 def _age(part: Part) -> tuple[str, str]:
-    """How old the figure of now is, and until when it goes."""
-    row = part.row
+    row, age = part.row, part.row.get("freshness") or ""
     if not text.known(row.get("data_as_of")):
-        return row.get("freshness") or "", "· chưa có số hiện nay"
-    return row.get("freshness") or "", f"· đến {text.reach(row['data_as_of'], now())}"
+        return age, "Chưa có số hiện nay"
+    word = theme.freshness(age).word
+    said = word if word.startswith(FIGURE) else f"{FIGURE} {word.lower()}"
+    return age, f"{said}, đến {text.reach(row['data_as_of'], now()).removeprefix('hết ')}"
 
 
-def _said(age: str, told: str) -> str:
-    return f"{theme.freshness(age).word} {told}"
-
-
-def _level(line: Line, part: Part) -> list[str]:
-    """mức trên 50 %; chốt 31/12/2025, n 3.830"""
+def _level(line: Line, part: Part) -> tuple[str, ...]:
     level, *since = worst.level(line, part)
     _, under = parts_of(part.row, closing=closed(part.row))
     many = f"n{text.GAP}{text.number(under)}" if text.known(under) else ""
-    return [level, text.join([*since, many], ", ")]
+    return level, text.join([*since, many], ", ")
 
 
-def _notes_high(fit: Plan, notes: list[str], beside: int) -> float:
-    """The height of what is said in letters of the usual size, in vh."""
-    lines = sum(math.ceil(wide(words) * UNEVEN / (_inside(fit) / fit.note)) for words in notes)
-    if fit.shape >= 1:  # two of the three stand in one line where they fit
-        lines = math.ceil(sum(map(wide, notes)) * UNEVEN / (_inside(fit) / fit.note))
-        return lines * fit.line
-    return lines * fit.line + fit.figure * FIGURE_LEADING + (beside - 1) * fit.line
+# ── the drawing ────────────────────────────────────────────────────────────────────────────
 
 
-def sizes(fit: Plan, name: str, words: str, lack: str, beside: float, age: str = "") -> _Sizes:
-    """The largest letters with which a name, the gap and the age fill what ``beside`` leaves."""
-    free = fit.body - 2 * EDGE_VH - beside - 4 * GAP_VH
-    across = _inside(fit)
+def _none(fit: Plan) -> Piece:
+    return html.P(worst.NONE, className="gravest-none", style=_sizes(fit, _Words(worst.NONE)))
+
+
+def _target(wall: Wall, line: Line) -> Piece:
+    said, fit = _words(line), wall.fit
+    lead, lack, unit = said.gap
+    mark = components.shape(theme.freshness(said.age), f"hue-{said.age}")
+    verdict = components.status(said.status, class_name="verdict")
+    far = [
+        html.Div([lead, html.B(lack), unit], className="gravest-gap"),
+        html.Div(
+            [html.Div([hero(said.head), verdict], className="gravest-head")]
+            + [html.Div(words) for words in said.level],
+            className="gravest-level",
+        ),
+    ]
+    aged = [
+        html.Span([mark, said.told], className=f"age age-{said.age or 'unknown'}"),
+        html.Span(["hiện nay ", html.B(said.live)] if said.live else "", className="gravest-live"),
+    ]
+    notes = [html.Span(words) for words in said.notes]
+    return html.Article(
+        [
+            dcc.Link(
+                [
+                    html.Div(said.name, className="gravest-name"),
+                    html.Div(far, className="gravest-far"),
+                    html.Div(aged, className="gravest-age"),
+                    html.Div(notes, className="gravest-notes"),
+                ],
+                href=wall.href(line),
+            ),
+            code(wall.href(line), said.name),
+        ],
+        className=f"gravest{' narrow' if _narrow(fit) else ''} on-{worst.surface(line)}",
+        style=_sizes(fit, said),
+        **{"data-target": line.id, "data-status": line.status},
+    )
+
+
+def _narrow(fit: Plan) -> bool:
+    """Whether what else stands side by side stands one under another."""
+    return fit.shape < 1
+
+
+def _sizes(fit: Plan, said: _Words) -> dict[str, str]:
+    """The largest letters with which name, gap and age fill what all the rest leaves."""
+    across = 100 * fit.shape - 2 * EDGE_VH - 6 * INSIDE_VH
+    free = fit.body - 2 * EDGE_VH - 4 * GAP_VH - _others(fit, said, across)
     most = max(
         min(
             free / (lines * LEADING + GAP * FIGURE_LEADING + AGE * LEADING),
-            across * lines / (BOLD * wide(name) * (UNEVEN if lines > 1 else 1)),
+            across * lines / (BOLD * wide(said.name) * (UNEVEN if lines > 1 else 1)),
         )
         for lines in range(1, LINES + 1)
     )
-    share = 0.62 if fit.shape >= 1 else 1
-    ems = BOLD * (wide(lack) * GAP + wide(words)) + 1
-    gap = min(most, across * share / ems)
-    old = min(most * AGE, across / (BOLD * wide(age) + CHIP))
-    return _Sizes(max(most, fit.note), max(gap * GAP, fit.figure), max(old, fit.note))
-
-
-def _inside(fit: Plan) -> float:
-    return 100 * fit.shape - 2 * EDGE_VH - 4 * INSIDE_VH
-
-
-def _style(size: _Sizes) -> dict[str, str]:
-    return {
-        "--name": f"{size.name:.2f}vh",
-        "--gap": f"{size.gap:.2f}vh",
-        "--words": f"{size.gap / GAP:.2f}vh",
-        "--age": f"{size.age:.2f}vh",
+    lead, lack, unit = said.gap
+    beside_gap, beside_age = _beside(fit, said)
+    ems = BOLD * (wide(lack) * GAP + wide(lead + unit)) + 1
+    words = min(most, (across - beside_gap) / ems)
+    age = min(most * AGE, (across - beside_age) / (BOLD * wide(said.told) + CHIP))
+    sizes = {
+        "--name": max(most, fit.note),
+        "--words": max(words, fit.note),
+        "--gap": max(words * GAP, fit.figure),
+        "--age": max(age, fit.note),
     }
+    return {name: f"{size:.2f}vh" for name, size in sizes.items()}
+
+
+def _beside(fit: Plan, said: _Words) -> tuple[float, float]:
+    """The width of what stands beside the gap, and beside the age, in vh."""
+    if _narrow(fit):
+        return 0, 0
+    verdict = CHIP + BOLD * wide(theme.status(said.status).word)
+    level = max(
+        wide(said.head) * fit.figure + verdict * fit.note,
+        *(wide(words) * fit.note for words in (*said.level, "")),
+    )
+    live = wide("hiện nay ") * fit.note + BOLD * wide(said.live) * fit.label if said.live else 0
+    return level + BESIDE, live + BESIDE
+
+
+def _others(fit: Plan, said: _Words, across: float) -> float:
+    """The height of what is said in letters of the usual size, under the others, in vh."""
+    if not _narrow(fit):
+        ems = sum(wide(words) + 1 for words in said.notes) * UNEVEN
+        return math.ceil(ems * fit.note / across) * fit.line
+    lines = sum(math.ceil(wide(words) * UNEVEN * fit.note / across) for words in said.notes)
+    return (lines + len(said.level) + bool(said.live)) * fit.line + fit.figure

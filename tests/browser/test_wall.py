@@ -84,10 +84,12 @@ def test_every_text_of_the_wall_has_the_room_it_needs(seen: Any) -> None:
 def test_every_chip_is_drawn_whole(seen: Any) -> None:
     """A status or an age has a frame: it stands inside its tile's line with both its ends."""
     cut = seen.page.evaluate(
-        "const chips = ':is(.tile, .gravest) :is(.freshness, .verdict), .count';"
+        "const chips = ':is(.tile, .gravest) :is(.freshness, .age, .verdict), .count';"
         " [...document.querySelectorAll(chips)].filter(e => {"
-        " const a = e.getBoundingClientRect(), b = e.parentElement.getBoundingClientRect();"
-        " return a.right > b.right + .5 || a.left < b.left - .5; }).map(e => e.innerText)"
+        " const a = e.getBoundingClientRect();"
+        " return [e.parentElement, e.closest('.tile, .gravest') || document.body].some(around => {"
+        "  const b = around.getBoundingClientRect();"
+        "  return a.right > b.right + .5 || a.left < b.left - .5; }); }).map(e => e.innerText)"
     )
     assert cut == []
 

@@ -23,7 +23,8 @@ from tests.soak.house import House, until
 from tests.soak.sources import _ask, _house, _ready
 
 SPEED = 10
-SCENES = "overview,gravest,worst,map,smart_city,sources"  # one sector: where another is the worst, it reloads
+SCENES = "overview,gravest,worst,map,smart_city,sources"
+"""Not the one sector: where another becomes the worst, it reloads."""
 GROWTH, HEAP = 10.0, 300.0  # MB an hour of the wall's own time; MB in all
 STILL = "[...document.querySelectorAll('.wall-sheet .sparkline, .leaflet-container')]"
 MARK = f"() => {{ {STILL}.forEach(e => e.soak = 1); return {STILL}.length; }}"
