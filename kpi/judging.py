@@ -25,8 +25,8 @@ COLUMNS = (
     " operator threshold reading status freshness pace required_per_month missing_count"
     " closing_value closing_status closing_date closing_signed_at data_as_of polled_at late_at"
     " stale_at declared source run definition closing_numerator closing_denominator"
-    " closing_period closing_known_at closes_early units expected mark by_hand closing_by_hand"
-    " hand_run"
+    " closing_period closing_known_at closes_early units expected baseline_date baseline_value"
+    " mark by_hand closing_by_hand hand_run"
 ).split()
 _FRESHNESS, _LATE_AT, _STALE_AT = map(COLUMNS.index, ("freshness", "late_at", "stale_at"))
 MERGED = date(2025, 7, 1)
@@ -391,6 +391,8 @@ def _row(
         int(part.closes_early),
         live.units if live else None,
         expected,
+        base_date,
+        _float(base_value),
         "; ".join(filter(None, [_mark(unit, part, source, on), _moved(signature, latest)])),
     )
 

@@ -71,6 +71,33 @@ def risk_band(rule: Rule, baseline_value: Number) -> Exact | None:
     return None if start is None or goal is None else max(Fraction(1), Fraction(goal - start) / 10)
 
 
+def behind_since(
+    values: Sequence[tuple[date, Number, Number]],
+    rule: Rule,
+    *,
+    baseline_date: date,
+    baseline_value: Number,
+    closing_date: date,
+    factor: float = 100,
+) -> date | None:
+    """The first day of the unbroken run below the pace that lasts until the newest known value.
+
+    ``values``: day, numerator and denominator, oldest first. A value that nobody knows neither
+    begins nor breaks a run; days up to the baseline and after the closing date are not judged.
+    None where the newest known value keeps pace, or the plan names no threshold.
+    """
+    since = None
+    for day, numerator, denominator in reversed(values):
+        value = ratio(numerator, denominator, factor)
+        if value is None or not baseline_date < day <= closing_date:
+            continue
+        pace = pace_line(rule, baseline_date, baseline_value, closing_date, day)
+        if pace is None or value >= pace:
+            return since
+        since = day
+    return since
+
+
 def months_left(on: date, closing_date: date) -> Exact:
     """Months from the end of a day to the closing date; a part of a month counts by its days."""
     this, last = Period.of("month", on), Period.of("month", closing_date)

@@ -24,6 +24,7 @@ from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
 from kpi.lineage import STEPS, lineage
+from kpi.pace import behind_since, pace_line
 from kpi.polls import asked, form, rejections, runs, sources, uploads
 from kpi.portfolio import projects
 from kpi.registers import indicators, org_units, targets, tasks
@@ -62,6 +63,7 @@ __all__ = [
     "asked",
     "assessments",
     "at_head",
+    "behind_since",
     "case_file",
     "choices",
     "closings",
@@ -74,6 +76,7 @@ __all__ = [
     "leads",
     "lineage",
     "org_units",
+    "pace_line",
     "place",
     "projects",
     "records",

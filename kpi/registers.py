@@ -17,7 +17,7 @@ TARGET_COLUMNS = (
     "target bullet indicators combine sentence citation operator operator_certainty threshold"
     " threshold_high second_reading reading_in_force population judged_over baseline_date"
     " baseline_value closing_date owner valid_from valid_to reading_chosen_by reading_chosen_at"
-    " co_owners owner_name short"
+    " co_owners owner_name short owner_unit co_owner_names escalation"
 ).split()
 INDICATOR_COLUMNS = (
     "indicator name short definition numerator denominator factor unit better grain source owner"
@@ -42,6 +42,10 @@ def targets(
     now: datetime | None = None,
 ) -> Answer:
     """The plan's targets with their exact sentences, and the owner valid on the date.
+
+    ``owner_unit`` is the org unit that answers on that date, through successors, ``owner_name``
+    its name; ``co_owner_names`` the names of the others, "; " between them; both are empty where
+    the chain of successors broke. ``escalation`` is whom the plan file names to turn to, or empty.
 
     ``operator`` and thresholds are the plan's words as first read; ``reading_in_force`` is what
     judges now, with who chose it and on which day.
@@ -82,6 +86,9 @@ def targets(
             joined(t.co_owners),
             _owner_name(store, t.owner, day),
             joined(catalogue.indicators[i].short for i in t.indicators),
+            _owner_unit(store, t.owner, day),
+            "; ".join(filter(None, (_owner_name(store, code, day) for code in t.co_owners))),
+            t.escalation,
         )
         for t in chosen
     ]
@@ -222,6 +229,11 @@ def org_units(
         for u in chosen
     ]
     return fixed(store, ORG_UNIT_COLUMNS, rows)
+
+
+def _owner_unit(store: KpiStore, code: str, on: date) -> str:
+    owner = store.orgunits.owner(code, on)
+    return owner.uid if owner else ""
 
 
 def _owner_name(store: KpiStore, code: str, on: date) -> str:

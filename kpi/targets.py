@@ -104,6 +104,8 @@ class Target:
     reading_chosen_at: date | None
     plan: str
     plan_ends: date
+    escalation: str = ""
+    """Whom to turn to when the owner does not answer, as the plan file writes it."""
 
     @property
     def readings(self) -> tuple[Rule, ...]:
@@ -229,6 +231,7 @@ def _read_target(name: str, form: Form, plan: _Plan) -> Target:
         reading_chosen_at=form.day("reading_chosen_at"),
         plan=plan.id,
         plan_ends=plan.ends,
+        escalation=form.text("escalation", ""),
     )
     _check_baseline(form, target)
     form.close()

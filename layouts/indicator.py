@@ -7,7 +7,7 @@ from typing import Any
 from dash import Input, Output, State, dcc, html
 
 from kpi import query
-from layouts import assessments, components, figures, lately, places, shell, text, theme
+from layouts import answercard, assessments, components, figures, lately, places, shell, text, theme
 from layouts.components import Piece
 from layouts.definition import definition, readings
 from layouts.lines import (
@@ -19,8 +19,6 @@ from layouts.lines import (
     detail,
     figure,
     indicators,
-    parts_of,
-    shortfall,
     split,
 )
 from layouts.ranking import ranking
@@ -29,7 +27,7 @@ from layouts.slots import changed, marks, memory
 from layouts.state import ask, callback, desk, home, link
 from layouts.view import FILTERS, GRAINS, View, again, look
 
-PARTS = ("head", "trend", "months", "ranking")
+PARTS = ("head", "trend", "months", "ranking", "answer")
 
 
 def layout(**given: Any) -> Piece:
@@ -51,6 +49,7 @@ def pieces(view: View) -> dict[str, Any]:
     """All that follows the data."""
     rows = months(view)
     return {
+        "answer": answercard.card(view),
         "head": head(view),
         "trend": trend(view, rows),
         "months": month_table(view, rows),
@@ -63,6 +62,7 @@ def pieces(view: View) -> dict[str, Any]:
     Output("indicator-trend", "figure"),
     Output("indicator-trend-table", "children"),
     Output("indicator-ranking", "children"),
+    Output("indicator-answer", "children"),
     Output("indicator-seen", "data"),
     Input("live", "data"),
     State("indicator-view", "data"),
@@ -95,7 +95,7 @@ def _title(view: View) -> Piece:
 
 
 def _whose(view: View) -> list[Piece]:
-    """Whose figures these are, and the way to all the others' and to the records."""
+    """Whose figures these are, and the way to all the others'."""
     sector = view.indicator["sector"]
     found: list[Piece] = [
         dcc.Link(desk().store.catalogue.sectors[sector], href=f"/sector/{sector}"),
@@ -105,13 +105,6 @@ def _whose(view: View) -> list[Piece]:
     if view.org_unit != home():
         wider = "xem toàn địa bàn" if home() == AREA else f"xem {desk().orgunits[home()].name}"
         found += [" · ", dcc.Link(wider, href=link(f"/indicator/{view.key}"))]
-    if href := lately.cases(view.key, view.org_unit, view.row.get("period")):
-        found += [" · ", dcc.Link("xem hồ sơ", href=href)]
-    if text.known(window := view.row.get("period")):
-        first, _, last = str(window).partition("..")
-        span = {"from_": first if last else "", "to": last or first}
-        href = link("/lineage", indicator=view.key, org_unit=view.org_unit, **span)
-        found += [" · ", dcc.Link("từ đâu ra con số này", href=href, className="to-lineage")]
     return found
 
 
@@ -144,6 +137,7 @@ def _with_source(view: View) -> list[Piece]:
     title = f"Diễn biến từng {text.GRAINS[grain]}"
     return [
         memory("indicator", shown),
+        html.Div(shown["answer"], id="indicator-answer"),
         html.Div(shown["head"], id="indicator-head"),
         assessments.card(view) if _assessed(view) else None,
         components.card(
@@ -174,6 +168,7 @@ def _without_source(view: View) -> list[Piece]:
     level = f"{_aim(view.line)}. " if view.line else ""
     locked = f"Chỉ tiêu đã khóa {text.day(view.part.closing)}. " if view.locked else ""
     return [
+        answercard.card(view),
         html.Section(
             [
                 components.status("no_source"),
@@ -223,13 +218,6 @@ def _closing(view: View) -> list[Piece]:
     window = text.period(row.get("closing_period"))
     signed = row.get("closing_signed_at")
     revised = row.get("closing_known_at")
-    says = text.join(
-        [
-            f"Đến {text.day(part.closing)}: {_counted(view, closing=True)}",
-            shortfall(line, row, part.noun),
-        ],
-        ", ",
-    )
     return [
         html.H2(text.join(["Kết quả chốt", window if window != text.NONE else ""])),
         html.Div(
@@ -240,7 +228,6 @@ def _closing(view: View) -> list[Piece]:
             className="big",
         ),
         _scale(view, row.get("closing_value")),
-        html.P([text.sentence(says), *_behind(view)], className="says"),
         html.P(
             text.join([
                 _aim(line),
@@ -271,14 +258,6 @@ def _signature(view: View) -> list[Piece]:
     ]
 
 
-def _behind(view: View) -> list[Piece]:
-    """The way to the records that the closing figure counts, not to those of today's."""
-    href = lately.cases(view.key, view.org_unit, view.row.get("closing_period"))
-    return (
-        [" ", dcc.Link("Xem hồ sơ của số chốt", href=href, className="cases-link")] if href else []
-    )
-
-
 def _aim(line: Line) -> str:
     return f"Mức giao {line.level}" if line.numeric else "Chỉ tiêu định tính"
 
@@ -299,10 +278,7 @@ def _open(view: View) -> list[Piece]:
         ),
         _scale(view, row.get("value")),
         html.P(
-            text.join([
-                f"cần {text.points(need)}/tháng" if text.known(need) else "",
-                shortfall(line, row, part.noun),
-            ]),
+            f"cần {text.points(need)}/tháng" if text.known(need) else "",
             className="says",
         ),
     ]
@@ -341,7 +317,19 @@ def _live(view: View) -> list[Piece]:
         hand_mark(row),
         clocks(row),
         html.P(_limits(row), className="under"),
+        _ways(view),
     ]
+
+
+def _ways(view: View) -> Piece:
+    """To the records and the parts of the live figure, where another one decides or none does."""
+    told = view.row.get("period")
+    if not text.known(told) or (view.line and not closed(view.row)):
+        return None
+    records = lately.cases(view.key, view.org_unit, told)
+    came = dcc.Link("từ đâu ra con số này", href=answercard.lineage(view, str(told)))
+    inside = [dcc.Link("xem hồ sơ", href=records), " · ", came] if records else [came]
+    return html.P(inside, className="under live-ways")
 
 
 def _marks(row: Row) -> list[str]:
@@ -355,16 +343,6 @@ def _limits(row: Row) -> str:
     if not text.known(late):
         return ""
     return f"Trễ nếu không có số mới sau {text.minute(late)}; là số cũ sau {text.minute(stale)}."
-
-
-def _counted(view: View, *, closing: bool) -> str:
-    """78,4 % (392/500 hệ thống)."""
-    over, under = parts_of(view.row, closing=closing)
-    if not (text.known(over) and text.known(under)) or not under:
-        return "chưa có số chốt" if closing else "chưa có số liệu"
-    noun = view.part.noun if view.part else ""
-    share = text.percent(over, under, *view.borders)
-    return f"{share} ({text.counts(over, under, noun)})"
 
 
 def _scale(view: View, value: Any) -> Piece:

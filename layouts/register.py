@@ -13,14 +13,13 @@ from layouts.lines import (
     Row,
     by_hand,
     closed,
-    detail,
     figure,
     headline,
     lines,
     loading,
-    shortfall,
     tally,
 )
+from layouts.sentence import says
 from layouts.slots import Pieces, changed, keys, marks, memory, slot
 from layouts.state import callback, desk, link, now
 
@@ -213,20 +212,21 @@ def _readings(line: Line) -> str:
 
 
 def outcome(line: Line) -> Piece:
-    """The figure that decides, its status, its counts and what is missing to the target."""
+    """The figure that decides, its status, and the sentence: its counts and what is missing."""
     if len(line.parts) > 1:
         return html.Div([
             components.status(line.status, muted=line.muted),
             *map(_part(line), line.parts),
         ])
-    row, noun = line.row, line.parts[0].noun if line.parts else ""
+    row = line.row
     shown = headline(row, line.lines)
     return html.Div(
         [
             html.Span(shown, className="figure") if shown != text.NONE else None,
             components.status(line.status, muted=line.muted),
-            html.Span(detail(row, line.lines, noun, closing=closed(row)), className="under"),
-            html.Span(shortfall(line, row, noun), className="under"),
+            html.Span(
+                says(line, line.parts[0]) if shown != text.NONE else "", className="under says-line"
+            ),
             html.Span("chưa ký chốt", className="under")
             if closed(row) and shown != text.NONE and not text.known(row.get("closing_signed_at"))
             else None,

@@ -233,6 +233,14 @@ def reach(value: Any, near: datetime) -> str:
     )
 
 
+def last_day(value: Any) -> str:
+    """The last day that figures up to an instant count: a midnight closes the day before."""
+    if not known(value):
+        return ""
+    here = local(value)
+    return day(here.date() - timedelta(days=(here.hour, here.minute) == (0, 0)))
+
+
 def age(instant: Any, now: datetime) -> str:
     """3 phút trước."""
     if not known(instant):

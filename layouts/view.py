@@ -20,8 +20,10 @@ DISTRICTS_END = date(2025, 6, 30)
 PLAN_BEGINS = date(2021, 1, 1)
 GRAINS = ("month", "quarter", "year")
 MOST_YEARS = 30
-FILTERS = ("key", "org_unit", "level", "figure", "grain", "from", "to")
+FILTERS = ("key", "org_unit", "level", "figure", "sort", "grain", "from", "to")
 """What the address of an indicator's page says; each is an argument of ``look``."""
+SORTS = ("share", "missing", "name")
+"""How org units are ranked: worst share first, most missing first, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class View:
     part: Part | None
     span: Span
     latest: Row  # of an indicator that the plan gives no target
+    sort: str = SORTS[0]
 
     @property
     def unit(self) -> OrgUnit:
@@ -108,6 +111,7 @@ class View:
             "org_unit": "" if self.org_unit == home() else self.org_unit,
             "level": "" if self.level == LEVELS[0] else self.level,
             "figure": "" if self.closing else "live",
+            "sort": "" if self.sort == SORTS[0] else self.sort,
             **self.span.asked,
         }
         return link(f"/indicator/{self.key}", **(given | changes))
@@ -134,7 +138,8 @@ def look(given: Mapping[str, Any]) -> View | None:
     chosen = level if level in LEVELS else LEVELS[0]
     ended = bool(part and closed(part.row)) and asked["figure"] != "live"
     periods = span(asked["grain"], asked["from"], asked["to"])
-    return View(key, uid, chosen, ended, catalogue[key], line, part, periods, latest)
+    sort = asked["sort"] if asked["sort"] in SORTS else SORTS[0]
+    return View(key, uid, chosen, ended, catalogue[key], line, part, periods, latest, sort)
 
 
 def _latest(indicator: Row, org_unit: str) -> Row:

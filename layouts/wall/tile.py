@@ -25,6 +25,7 @@ from layouts.lines import (
     parts_of,
     shortfall,
 )
+from layouts.sentence import says
 from layouts.state import now
 from layouts.text import known
 from layouts.wall.legibility import Plan, wide
@@ -101,7 +102,8 @@ def _single(line: Line, fit: Plan) -> list[Piece]:
     extra: list[Piece] = []
     if "sentence" in fit.extras:
         words = shortfall(line, row, part.noun)
-        extra.append(html.Div(text.sentence(words), className="tile-sentence"))
+        whole = says(line, part) if words else None
+        extra.append(html.Div(text.sentence(words), className="tile-sentence", title=whole))
     return [
         html.Div(
             [hero(shown), components.status(line.status, class_name="verdict")],

@@ -1,0 +1,233 @@
+"""Why a target stands as it does, since when, who must act and what there is to read: one card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import dcc, html
+
+from ioc.period import Period
+from ioc.rule import Rule
+from kpi import query
+from layouts import components, lately, places, text
+from layouts.components import Piece
+from layouts.lines import AREA, Line, Row, closed
+from layouts.ranking import Rank, cases, ranks, window
+from layouts.sentence import says
+from layouts.state import desk, link, readable, rows, today
+from layouts.view import LEVELS, View
+
+TITLE = "Vì sao, từ khi nào, ai"
+MOST = 3
+
+
+def card(view: View) -> Piece:
+    """The first card of a target; nothing for an indicator that the plan asks nothing of."""
+    if view.line is None or view.part is None:
+        return None
+    blocks = [
+        ("Kéo xuống nhiều nhất", _pulls(view)),
+        ("Từ khi nào", _since(view)),
+        ("Ai trả lời", _who(view.line)),
+        ("Xem tiếp", _further(view)),
+    ]
+    return html.Section(
+        [
+            html.Header(html.H2(TITLE)),
+            html.Div(
+                [
+                    components.status(view.status, muted=view.muted),
+                    html.P(_sentence(view), className="answer-says"),
+                ],
+                className="answer-head",
+            ),
+            html.Div(
+                [
+                    html.Div([html.H3(name), *inside], className="answer-part")
+                    for name, inside in blocks
+                    if inside
+                ],
+                className="answer",
+            ),
+        ],
+        className="card answer-card",
+        **{"data-status": view.status},
+    )
+
+
+def _sentence(view: View) -> str:
+    if view.status == "no_source":
+        return "Chưa hệ thống nào gửi số liệu cho chỉ số này."
+    assert view.line and view.part
+    return says(view.line, view.part)
+
+
+# ── which units ────────────────────────────────────────────────────────────────────────────
+
+
+def heaviest(units: list[Rank], operator: str) -> list[Rank]:
+    """The org units that lack most cases to the threshold, by their own counts; at most three."""
+    lacking = [
+        one
+        for one in units
+        if one.org_unit != AREA and one.gap is not None and cases(one.gap, operator) > 0
+    ]
+    return sorted(lacking, key=lambda one: (-(one.gap or 0), one.code))[:MOST]
+
+
+def _pulls(view: View) -> list[Piece]:
+    """Of the level of the ranking, else of the first level that has figures."""
+    line, part = view.line, view.part
+    assert line and part
+    if view.org_unit != AREA or not line.numeric or view.status == "no_source":
+        return []
+    ends, noun = closed(part.row), part.noun or "trường hợp"
+    for level in dict.fromkeys([view.level, part.population, *LEVELS]):
+        if level not in LEVELS:
+            continue
+        found = ranks(view, level, closing=ends).units
+        if any(not one.absent and one.org_unit != AREA for one in found):
+            operator = view.row.get("operator") or line.target["operator"]
+            units = [_pull(view, one, operator, noun) for one in heaviest(found, operator)]
+            told = (
+                "Không đơn vị nào thiếu" if not units else "Thiếu so với mức giao của chính đơn vị"
+            )
+            return [
+                html.Ol(units, className="pulls", **{"data-level": level}) if units else None,
+                html.P(f"{told} (cấp: {text.LEVELS_SHORT[level]}).", className="under"),
+            ]
+    return [html.P("Chưa có số liệu của từng đơn vị.", className="under")]
+
+
+def _pull(view: View, one: Rank, operator: str, noun: str) -> Piece:
+    assert one.gap is not None
+    lack = text.number(cases(one.gap, operator))
+    share = text.percent(one.over, one.under, *view.borders)
+    n = text.number(one.under)
+    return html.Li(
+        [
+            dcc.Link(one.name, href=view.address(org_unit=one.org_unit)),
+            html.Span(f"thiếu {lack} {noun} · {share} · n {n}", className="under"),
+        ],
+        **{"data-unit": one.org_unit, "data-gap": f"{float(one.gap):.6f}"},
+    )
+
+
+# ── since when ─────────────────────────────────────────────────────────────────────────────
+
+
+def _since(view: View) -> list[Piece]:
+    row, part = view.row, view.part
+    assert part
+    if closed(row):
+        told = {"missed": "Không đạt", "met": "Đạt"}.get(view.status, "Chốt")
+        signed = row.get("closing_signed_at")
+        note = f"ký chốt {text.day(signed)}" if text.known(signed) else "chưa ký chốt"
+        return _told(f"{told} từ ngày chốt {text.day(part.closing)}", note)
+    if view.status == "awaiting":
+        return _told(f"Chốt {text.day(part.closing)}", "chờ số của kỳ chốt")
+    months = behind(view)
+    if months is None:
+        return []
+    if not months:
+        return _told("Không dưới đường tiến độ", "ở kỳ mới nhất có số liệu")
+    first = text.period(Period.of("month", months[0]).text)
+    return _told(f"Từ {first}", f"dưới đường tiến độ {len(months)} tháng có số liệu liên tiếp")
+
+
+def _told(words: str, note: str) -> list[Piece]:
+    return [html.P(words), html.P(note, className="under")]
+
+
+def behind(view: View) -> list[Any] | None:
+    """The last days of the months of the unbroken run below the pace; None without a pace."""
+    row, part, line = view.row, view.part, view.line
+    assert part and line
+    begins = text.as_date(row.get("baseline_date"))
+    if not (begins and part.closing and line.numeric and text.known(row.get("baseline_value"))):
+        return None
+    found = [
+        (min(Period.parse(one["period"]).end, today()), one["numerator"], one["denominator"])
+        for one in monthly(view, Period.of("month", begins))
+    ]
+    since = query.behind_since(
+        found,
+        Rule(line.target["operator"], line.target["threshold"], line.target["threshold_high"]),
+        baseline_date=begins,
+        baseline_value=row["baseline_value"],
+        closing_date=part.closing,
+        factor=view.indicator["factor"],
+    )
+    known = [day for day, _, under in found if text.known(under) and under]
+    return [day for day in known if since and since <= day <= part.closing]
+
+
+def monthly(view: View, first: Period) -> list[Row]:
+    """The figure as it was judged at the end of every month: a year so far where years are
+    judged, unless it cannot be told for a part of a year."""
+    grains = ["month"] if not view.line or view.line.target["judged_over"] in (
+        "stock_at_date", "last_month") else ["ytd", "month"]  # fmt: skip
+    found: list[Row] = []
+    for grain in grains:
+        span = {"first": Period.of(grain, first.end), "last": Period.of(grain, today())}
+        asked = {"indicators": [view.key], "org_units": [view.org_unit], "grain": grain}
+        found = rows(query.values, **asked, **span)
+        if any(one["reason"] != "not_offered" for one in found):
+            break
+    return found
+
+
+# ── who ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _who(line: Line) -> list[Piece]:
+    """The one that answers on this day, whose work it took over, who helps, whom to turn to."""
+    target = line.target
+    uid = target.get("owner_unit") or ""
+    name = line.owner or "chưa có cơ quan kế thừa"
+    linked = dcc.Link(name, href=places.address(uid)) if uid and readable(uid) else name
+    told = text.join([f"chủ trì tại ngày {text.day(today())}", _heir(line)])
+    shared = str(target.get("co_owner_names") or "")
+    turn_to = str(target.get("escalation") or "")
+    return [
+        html.P(linked, className="answer-owner"),
+        html.P(told, className="under"),
+        html.P(f"Phối hợp: {shared}", className="under co-owners") if shared else None,
+        html.P(f"Khi cần, liên hệ: {turn_to}", className="under escalation") if turn_to else None,
+    ]
+
+
+def _heir(line: Line) -> str:
+    """nhận việc của Sở Thông tin và Truyền thông: where the plan's own owner is no more."""
+    known = desk().orgunits
+    begins = text.as_date(line.target.get("valid_from")) or today()
+    first = known.owner(line.target["owner"], begins)
+    if first is None or first.name == line.owner:
+        return ""
+    return f"nhận việc của {first.name}"
+
+
+# ── what there is to read ──────────────────────────────────────────────────────────────────
+
+
+def _further(view: View) -> list[Piece]:
+    """The records and the lineage of the figure that decides, never of another period's."""
+    ends = closed(view.row)
+    told = window(view.row, view.part, closing=ends)
+    whose = "số chốt" if ends else "con số này"
+    records = lately.cases(view.key, view.org_unit, told)
+    links = [
+        dcc.Link(f"Hồ sơ của {whose}", href=records, className="to-records") if records else None,
+        dcc.Link(f"Từ đâu ra {whose}", href=lineage(view, told), className="to-lineage")
+        if told
+        else None,
+    ]
+    found = [html.Li(one) for one in links if one]
+    return [html.Ul(found, className="further")] if found else []
+
+
+def lineage(view: View, told: str) -> str:
+    """The page of the parts of a figure of this view, over the periods that it counts."""
+    first, _, last = told.partition("..")
+    span = {"from_": first if last else "", "to": last or first}
+    return link("/lineage", indicator=view.key, org_unit=view.org_unit, **span)
