@@ -29,7 +29,8 @@ NUMBERS = frozenset(
     " bytes by_hand closing_by_hand hand_run size request assessment current milestones_total"
     " milestones_reported milestones_done milestones_overdue planned_central planned_local"
     " planned_other planned disbursed_central disbursed_local disbursed_other disbursed"
-    " disbursed_share latest_numerator latest_denominator latest_value".split()
+    " disbursed_share latest_numerator latest_denominator latest_value numerator_before"
+    " denominator_before value_before verified".split()
 )
 """Columns of numbers (float64 in a frame) in any question."""
 INSTANTS = frozenset(

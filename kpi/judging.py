@@ -171,10 +171,26 @@ def _figures(
                 wanted.append((part, indicator, source, role, low, high))
     if not wanted or not units:
         return {}
+    return _read(snapshot, wanted, units)
+
+
+def figure_over(snapshot: Snapshot, part: Part, unit: OrgUnit, window: Period) -> Figure | None:
+    """The figure of a part over one window of its own grain; None where none is known."""
+    indicator = snapshot.store.catalogue.indicators[part.indicator]
+    source = snapshot.source_of(indicator.source)
+    if not (indicator.numerator and indicator.denominator and source):
+        return None
+    wanted = [(part, indicator, source, "live", window.key, window.key)]
+    return _read(snapshot, wanted, [unit]).get((part.target, part.indicator, unit.uid, "live"))
+
+
+def _read(
+    snapshot: Snapshot, wanted: list[tuple], units: list[OrgUnit]
+) -> dict[tuple[str, str, str, str], Figure]:
     if snapshot.as_of is None:
         sql, values = _current_sql(wanted, units)
     else:
-        sql, values = _past_sql(wanted, units, catalogue.elements)
+        sql, values = _past_sql(wanted, units, snapshot.store.catalogue.elements)
     return {
         (row[0], row[1], row[2], row[3]): Figure(
             row[4], row[5], row[6], row[7], row[8], _latest(row[9:])

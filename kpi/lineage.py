@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from ioc.clock import right_now
 from ioc.period import Period, date_of, day_number
 from ioc.principal import Principal
-from kpi import pace
+from kpi import origins, pace
 from kpi.answer import Answer, Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
-from kpi.judging import local_date
-from kpi.schema import instant_of
+from kpi.judging import figure_over, local_date
+from kpi.records import SAID, matches
+from kpi.schema import instant_of, micros
 from kpi.scope import (
     UnknownFilter,
     entitled,
@@ -26,7 +27,8 @@ from kpi.scope import (
 from kpi.store import KpiStore
 from kpi.tally import EVENT, serves_sql, where_sql
 
-COLUMNS = "step id parent element org_unit period value known_at source run hash".split()
+COLUMNS = "step id parent element org_unit period value known_at source run hash verified".split()
+_VALUE, _KNOWN_AT, _RUN = map(COLUMNS.index, ("value", "known_at", "run"))
 STEPS = ("rollup", "observation", "record_version")
 """How deep one may ask; a declared figure (``reading``) stands where a count is observed."""
 MOST = 20_000
@@ -83,15 +85,19 @@ def lineage(
         and a stock, under which stands the last reading of each org unit in the calendar year.
         A figure that is suppressed has no value on any step; records are left out where ``who``
         may not read all that their source is counted for. ``run`` is the poll that brought a
-        row, where one did. ``step`` is the last kind of row that is wanted. The period is that
-        from ``first`` to ``last``, by default this month.
+        row: of a sum or a count the newest that wrote at its ``known_at``, unknown where history
+        was built from the source's own change times. ``verified`` is 1 where the stored version
+        still has its ``hash``, 0 where it was touched, unknown on other steps. ``step`` is the
+        last kind of row that is wanted. The period is that from ``first`` to ``last``, by default
+        this month.
 
     Raises:
         UnknownFilter: not exactly one indicator and org unit that exist, an unknown step, or
             more than ``MOST`` rows: it is refused, never cut short.
         Forbidden: the org unit or the indicator is outside ``who``'s scope.
 
-    Source: tables ``standing``, ``rollup``, ``observation``, ``record``, ``record_version``.
+    Source: tables ``standing`` (as of an instant: ``rollup``), ``rollup``, ``observation``,
+    ``record``, ``record_version``, ``poll_run``.
     """
     clock, who = as_of or now or right_now(), entitled(who, now)
     day = local_date(clock)
@@ -117,15 +123,24 @@ def lineage(
                     f"quá {MOST} dòng: hãy hỏi một đơn vị nhỏ hơn, một kỳ ngắn hơn,"
                     f" hoặc dừng ở step={STEPS[max(0, STEPS.index(step) - 1)]}"
                 )
-        return iter(found)
+        return _brought(snapshot, chosen[0].source or "", found)
 
     return Answer(tuple(COLUMNS), store, rows, now, as_of)
 
 
 def _told(element: Element | None, row: tuple) -> tuple:
     """The row, without its figure where that is too small to be told."""
-    at = COLUMNS.index("value")
-    return (*row[:at], None, *row[at + 1 :]) if element and element.hides(row[at]) else row
+    hidden = element is not None and element.hides(row[_VALUE])
+    return (*row[:_VALUE], None, *row[_VALUE + 1 :]) if hidden else row
+
+
+def _brought(snapshot: Snapshot, source: str, found: list[tuple]) -> Iterator[tuple]:
+    """The rows, each sum and count with the poll that brought what it became known by."""
+    wanted = {micros(row[_KNOWN_AT]) for row in found if row[_RUN] is None}
+    polls = origins.polls_at(snapshot.connection, source, wanted)
+    for row in found:
+        poll = polls.get(micros(row[_KNOWN_AT]) or 0) if row[_RUN] is None else None
+        yield (*row[:_RUN], poll.run, *row[_RUN + 1 :]) if poll else row
 
 
 def _periods(first: Period, last: Period) -> list[Period]:
@@ -172,30 +187,21 @@ def _standings(
     source: SourceState,
 ) -> Iterator[tuple]:
     """The standing that is judged over the period, or over the year that it ends."""
-    if snapshot.as_of is not None:
-        return
-    for target in targets:
-        row = snapshot.connection.execute(
-            sa.text(
-                'SELECT "window", numerator, denominator, known_at FROM standing WHERE target = :t'
-                ' AND indicator = :i AND org_unit = :u AND "window" IN (:y, :m)'
-                ' ORDER BY "window" DESC LIMIT 1'
-            ),
-            {
-                "t": target,
-                "i": indicator.id,
-                "u": unit,
-                "y": last.end.year,
-                "m": Period.of("month", last.end).key,
-            },
-        ).first()
-        if row:
-            window = _named(row.window)
-            ratio = pace.ratio(row.numerator, row.denominator, indicator.factor)
-            id = f"standing/{target}/{indicator.id}/{window}/{unit}"
-            known = instant_of(row.known_at)
+    parts = [
+        part
+        for target in targets
+        for part in snapshot.store.catalogue.targets[target].parts
+        if part.indicator == indicator.id
+    ]
+    for part in parts:
+        window = Period.of("year" if part.mode == "year" else "month", last.end)
+        figure = figure_over(snapshot, part, snapshot.store.orgunits[unit], window)
+        if figure is not None:
+            ratio = pace.ratio(figure.numerator, figure.denominator, indicator.factor)
+            id = f"standing/{part.target}/{indicator.id}/{window.text}/{unit}"
+            known = instant_of(figure.known_at)
             value = None if ratio is None else float(ratio)
-            yield "standing", id, "", "", unit, window, value, known, source.id, source.run, ""
+            yield "standing", id, "", "", unit, window.text, value, known, source.id, None, "", None
 
 
 def _element(asked: _Asked) -> Iterator[tuple]:
@@ -257,7 +263,7 @@ def _sums(
         found[row.period] = id
         yield (
             "rollup", id, parent, asked.element.id, row.org_unit, period, row.value,
-            instant_of(row.known_at), asked.source.id, None, "",
+            instant_of(row.known_at), asked.source.id, None, "", None,
         )  # fmt: skip
 
 
@@ -290,7 +296,7 @@ def _observed(asked: _Asked, row: sa.Row, parent: str) -> tuple:
     step = "reading" if asked.element.reading else "observation"
     return (
         step, f"{step}/{asked.element.id}/{day}/{row.org_unit}", parent, asked.element.id,
-        row.org_unit, day, row.value, instant_of(row.known_at), asked.source.id, row.run, "",
+        row.org_unit, day, row.value, instant_of(row.known_at), asked.source.id, row.run, "", None,
     )  # fmt: skip
 
 
@@ -344,9 +350,10 @@ def _records(
     tables = [("record", f"r.known_at < {b}" if asked.snapshot.as_of else "1 = 1")]
     if asked.snapshot.as_of:
         tables.append(("record_version", f"r.known_at < {b} AND r.superseded_at >= {b}"))
+    said = ", ".join(f"r.{name} AS said_{name}" for name in SAID)
     sql = " UNION ALL ".join(
         f"SELECT r.source, r.key, r.version, r.{org_unit} AS org_unit, r.{day} AS day,"
-        f" r.known_at, r.run, r.hash FROM {table} r JOIN org_unit u ON u.uid = r.{org_unit}"
+        f" r.known_at, r.run, r.hash, {said} FROM {table} r JOIN org_unit u ON u.uid = r.{org_unit}"
         f" WHERE r.{org_unit} {whose} AND r.{day} BETWEEN :first AND :last AND {believed}"
         f" AND {holds}"
         for table, believed in tables
@@ -362,4 +369,5 @@ def _records(
         yield (
             "record_version", f"record/{row.source}/{row.key}/{row.version}", above, element.id,
             row.org_unit, when, 1.0, instant_of(row.known_at), row.source, row.run, row.hash,
+            int(matches(list(row)[-len(SAID) :], row.hash)),
         )  # fmt: skip

@@ -29,6 +29,7 @@ from kpi.polls import asked, form, rejections, runs, sources, uploads
 from kpi.portfolio import projects
 from kpi.registers import indicators, org_units, targets, tasks
 from kpi.requests import REFUSED_ROWS
+from kpi.revisions import revisions
 from kpi.rollout import rollout
 from kpi.scope import (
     ROOT,
@@ -81,6 +82,7 @@ __all__ = [
     "projects",
     "records",
     "rejections",
+    "revisions",
     "rollout",
     "runs",
     "search",

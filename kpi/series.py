@@ -218,7 +218,7 @@ def _stored(
     found: Found = {}
     for row in snapshot.connection.execute(sa.text(sql), ids):
         period = Period("month" if row.period >= 12000 else "year", row.period)
-        settled = instant_of(row.known_at) <= period.ends_at + _grace(source)  # type: ignore[operator]
+        settled = instant_of(row.known_at) <= period.ends_at + grace(source)  # type: ignore[operator]
         found[row.element, row.org_unit, row.period] = (
             row.value,
             row.units,
@@ -229,7 +229,8 @@ def _stored(
     return found
 
 
-def _grace(source: SourceState) -> timedelta:
+def grace(source: SourceState) -> timedelta:
+    """How long after a period its first values may come: later ones are corrections."""
     return SETTLED if source.is_record else timedelta(days=source.reporting_days + 31)
 
 

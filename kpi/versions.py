@@ -20,6 +20,11 @@ def last_midnight(column: str) -> str:
     return f"((({column} + {_OFFSET}) / {_DAY}) * {_DAY} - {_OFFSET})"
 
 
+def following_midnight(instant: int) -> int:
+    """The first local midnight after an instant in microseconds."""
+    return ((instant + _OFFSET) // _DAY + 1) * _DAY - _OFFSET
+
+
 @dataclass(frozen=True)
 class Versioned:
     """One versioned table, its key, and the temporary table that brings new values to it.

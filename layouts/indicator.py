@@ -7,7 +7,18 @@ from typing import Any
 from dash import Input, Output, State, dcc, html
 
 from kpi import query
-from layouts import answercard, assessments, components, figures, lately, places, shell, text, theme
+from layouts import (
+    answercard,
+    assessments,
+    components,
+    figures,
+    lately,
+    places,
+    revisionlist,
+    shell,
+    text,
+    theme,
+)
 from layouts.components import Piece
 from layouts.definition import definition, readings
 from layouts.lines import (
@@ -27,7 +38,7 @@ from layouts.slots import changed, marks, memory
 from layouts.state import ask, callback, desk, home, link
 from layouts.view import FILTERS, GRAINS, View, again, look
 
-PARTS = ("head", "trend", "months", "ranking", "answer")
+PARTS = ("head", "trend", "months", "revisions", "ranking", "answer")
 
 
 def layout(**given: Any) -> Piece:
@@ -47,12 +58,13 @@ def layout(**given: Any) -> Piece:
 
 def pieces(view: View) -> dict[str, Any]:
     """All that follows the data."""
-    rows = months(view)
+    rows, revised = months(view), revisionlist.found(view)
     return {
         "answer": answercard.card(view),
         "head": head(view),
         "trend": trend(view, rows),
-        "months": month_table(view, rows),
+        "months": month_table(view, rows, revisionlist.notes(view, revised)),
+        "revisions": revisionlist.below(view, revised),
         "ranking": [ranking(view), *readings(view)],
     }
 
@@ -61,6 +73,7 @@ def pieces(view: View) -> dict[str, Any]:
     Output("indicator-head", "children"),
     Output("indicator-trend", "figure"),
     Output("indicator-trend-table", "children"),
+    Output("indicator-revisions", "children"),
     Output("indicator-ranking", "children"),
     Output("indicator-answer", "children"),
     Output("indicator-seen", "data"),
@@ -149,7 +162,7 @@ def _with_source(view: View) -> list[Piece]:
                 shown["months"],
                 label=f"{title} của {view.indicator['name']}, {view.unit.name}",
             ),
-            html.P("Vòng rỗng: kỳ đã được sửa sau lần công bố đầu.", className="under"),
+            html.Div(shown["revisions"], id="indicator-revisions"),
             note=components.downloads("/api/v1/values", link, many, **asked),
         ),
         html.Div(
@@ -385,11 +398,11 @@ def months(view: View) -> list[Row]:
     return frame.to_dict("records")
 
 
-def _noted(row: Row) -> str:
+def _noted(row: Row, revised_as: str = "") -> str:
     revised = text.known(row.get("revised")) and row["revised"]
     hands = row.get("by_hand")
     units = f"nhập tay ({text.number(hands)} đơn vị)" if text.known(hands) else ""
-    return text.join(["đã sửa" if revised else "", units])
+    return text.join([revised_as or ("đã sửa" if revised else ""), units])
 
 
 def trend(view: View, rows: list[Row]) -> figures.Figure:
@@ -406,8 +419,9 @@ def trend(view: View, rows: list[Row]) -> figures.Figure:
     )
 
 
-def month_table(view: View, rows: list[Row]) -> Piece:
-    """The chart's numbers as a table, newest first."""
+def month_table(view: View, rows: list[Row], revised: dict[str, str] | None = None) -> Piece:
+    """The chart's numbers as a table, newest first; ``revised`` are the corrections by period."""
+    said = revised or {}
     head = ["Kỳ", ("Tử số", "num"), ("Mẫu số", "num"), ("Giá trị", "num"), "Ghi chú"]
     return components.table(
         head,
@@ -417,7 +431,8 @@ def month_table(view: View, rows: list[Row]) -> Piece:
                 text.number(row["numerator"]),
                 text.number(row["denominator"]),
                 text.value(row, *view.borders),
-                text.REASONS.get(row.get("reason") or "", "") or _noted(row),
+                text.REASONS.get(row.get("reason") or "", "")
+                or _noted(row, said.get(row["period"], "")),
             )
             for row in reversed(rows)
         ],

@@ -13,6 +13,7 @@ from kpi import query
 from layouts import components, places, records, shell, text, theme
 from layouts.components import Piece
 from layouts.lines import Row, indicators
+from layouts.revisionlist import REBUILT
 from layouts.slots import changed, marks, memory
 from layouts.state import callback, desk, home, link, now, rows, today
 from layouts.web.filters import read
@@ -89,7 +90,7 @@ def _body(asked: dict[str, str]) -> list[Piece]:
         ]),
         _formula(key, tops, found),
         _inputs(key, uid, found, meant["last"], note=_files(given, deepest, len(found))),
-        _polls(key),
+        _polls(key, found),
         _versions(key, found) or _records(key, uid, meant["first"], meant["last"]),
     ]  # fmt: skip
 
@@ -187,14 +188,15 @@ def _inputs(key: str, uid: str, found: list[Row], period: Period, note: Piece) -
     return components.card(
         "Cộng từ",
         components.table(
-            ["Đơn vị", "Kỳ", ("Tử số", "num"), ("Mẫu số", "num"), "Biết từ", ""],
+            ["Đơn vị", "Kỳ", ("Tử số", "num"), ("Mẫu số", "num"), "Biết từ", "Lượt đọc", ""],
             [
                 (
                     records.unit(unit),
                     text.period(when),
                     cell(sides, "numerator"),
                     cell(sides, "denominator"),
-                    text.minute(max(part["known_at"] for part in sides.values())),
+                    text.minute(_newest(sides)["known_at"]),
+                    _run(_newest(sides)),
                     further(unit, when),
                 )
                 for (unit, when), sides in sorted(parts.items(), key=order)
@@ -205,29 +207,53 @@ def _inputs(key: str, uid: str, found: list[Row], period: Period, note: Piece) -
     )  # fmt: skip
 
 
-def _polls(key: str) -> Piece:
-    """The polls that brought what stands behind the figure."""
+def _newest(sides: dict[str, Row]) -> Row:
+    """The part that became known last."""
+    return max(sides.values(), key=lambda part: part["known_at"])
+
+
+def _run(row: Row) -> Piece:
+    """The way to the poll that brought a row; a history that was built has none."""
+    if not text.known(row["run"]):
+        return html.Span("dựng lại", className="under", title=REBUILT)
+    number = f"{row['run']:.0f}"
+    return dcc.Link(number, href=link(f"/sources/{row['source']}", run=number))
+
+
+def _polls(key: str, found: list[Row]) -> Piece:
+    """The polls that brought what stands behind the figure, newest first."""
     source = indicators()[key]["source"]
-    if not source:
+    if not source or not found:
         return None
-    found = rows(query.runs, sources=[source], limit=5)
+    brought = {int(row["run"]) for row in found if text.known(row["run"])}
+    numbers = sorted(brought, reverse=True)[:NEWEST]
+    runs = rows(query.runs, sources=[source], numbers=numbers, limit=NEWEST) if numbers else []
+    older = len(brought) - len(numbers)
+    head = [
+        "Lượt", "Bắt đầu", "Kết quả", "Nơi đọc", ("Lượt gọi", "num"), ("Byte", "num"),
+        "Mã băm trả lời",
+    ]  # fmt: skip
     return components.card(
-        "Lượt đọc nguồn",
-        components.table(
-            ["Lượt", "Bắt đầu", "Kết quả", ("Lượt gọi", "num"), ("Byte", "num"), "Mã băm trả lời"],
-            [
-                (
-                    dcc.Link(str(int(run["run"])), href=f"/sources/{source}"),
-                    text.minute(run["started_at"]),
-                    theme.outcome(run["outcome"] or "").word,
-                    text.number(run["calls"]),
-                    text.number(run["bytes"]),
-                    html.Code(run["response_hash"][:16] or text.NONE, title=run["response_hash"]),
-                )
-                for run in found
-            ],
-        ),
+        "Lượt đọc đã đưa số này về",
+        components.table(head, map(_poll, runs), class_name="lineage-polls") if runs else None,
+        html.P(f"Và {text.number(older)} lượt trước đó.", className="under") if older else None,
+        html.P(f"Phần không có lượt đọc được {REBUILT}.", className="under")
+        if any(not text.known(row["run"]) for row in found)
+        else None,
         note=dcc.Link("Nguồn và mọi lượt đọc", href=f"/sources/{source}"),
+    )
+
+
+def _poll(run: Row) -> tuple[Piece, ...]:
+    where = run["address"] or text.NONE
+    return (
+        _run(run),
+        text.minute(run["started_at"]),
+        theme.outcome(run["outcome"] or "").word,
+        html.Span(where, className="place"),
+        text.number(run["calls"]),
+        text.number(run["bytes"]),
+        html.Code(run["response_hash"][:16] or text.NONE, title=run["response_hash"]),
     )
 
 
@@ -250,13 +276,24 @@ def _versions(key: str, found: list[Row]) -> Piece:
             "có" if row["numerator"] in sides else "không",
             "có" if row["denominator"] in sides else "không",
             text.minute(one["known_at"]),
-            dcc.Link(f"{one['run']:.0f}", href=f"/sources/{one['source']}"),
+            _run(one),
             html.Code(one["hash"][:16], title=one["hash"]),
+            _verified(one),
         ))
-    head = ["Mã", "Phiên bản", "Tử số", "Mẫu số", "Biết từ", "Lượt đọc", "Mã băm nội dung"]
+    head = [
+        "Mã", "Phiên bản", "Tử số", "Mẫu số", "Biết từ", "Lượt đọc", "Mã băm nội dung",
+        "Kiểm tra",
+    ]  # fmt: skip
     return components.card(
         f"{text.number(len(told))} bản ghi được đếm", components.table(head, told)
     )
+
+
+def _verified(row: Row) -> Piece:
+    """Whether the stored version still has its hash."""
+    if row["verified"]:
+        return "khớp"
+    return html.Strong("không khớp", className="hue-missed")
 
 
 def _records(key: str, uid: str, first: Period, last: Period) -> Piece:

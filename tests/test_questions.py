@@ -54,10 +54,13 @@ COLUMNS = {
     "rollout": "service name org_unit code area state since checked_on evidence source key"
     " data_as_of polled_at late_at stale_at freshness",
     "lineage": "step id parent element org_unit period value known_at source run hash",
+    "revisions": "indicator org_unit code name level grain period known_at numerator_before"
+    " denominator_before value_before numerator denominator value unit source run given_by"
+    " definition",
 }
 """What everyone may rely on; a question may add columns after these."""
 
-PAST = ("standings", "values", "records", "projects", "rollout", "lineage")
+PAST = ("standings", "values", "records", "projects", "rollout", "lineage", "revisions")
 """Questions that may be asked as of an instant."""
 
 
@@ -65,6 +68,9 @@ PAST = ("standings", "values", "records", "projects", "rollout", "lineage")
 def live(world):
     """A world with something of everything in it."""
     world.live()
+    world.poll(DOSSIERS, dossiers("STP", "2024-02-05", 2, 1))
+    world.forward(days=1)
+    world.poll(DOSSIERS, dossiers("STP", "2024-02-05", 2, 2))
     world.poll(DOSSIERS, dossiers("STP", "2025-05-05", 10, 6) + dossiers("450", "2025-05-05", 4, 4))
     world.poll(STAFF, share(STAFF_OF, "STP", "2026-10", 9, 10))
     world.poll(
@@ -88,6 +94,8 @@ def ask(world, name: str, **filters) -> query.Answer:
             "last": Period.parse("2025-06"),
             "org_units": ["area-qb", "area-450", "department-STP-2021-01-01"],
         } | filters
+    if name == "revisions":
+        filters = {"first": Period.parse("2024-01"), "last": Period.parse("2024-03")} | filters
     if name == "lineage":
         filters = {"indicators": ["I02b"], "last": Period.parse("2025-05")} | filters
     return getattr(query, name)(world.store, ADMIN, now=world.now, **filters)
@@ -296,7 +304,7 @@ def test_rejections_and_runs_stand_newest_first_with_position_and_reason(live):
 def test_sources_say_what_is_stored_and_how_old_it_is(live):
     found = ask(live, "sources").frame().set_index("source")
     assert found.loc["staff", "rejected"] == 2
-    assert found.loc["public_services", "records"] == 14
+    assert found.loc["public_services", "records"] == 16
     assert found.loc["public_services", "freshness"] == "fresh"
     live.forward(hours=1)
     assert ask(live, "sources").frame().set_index("source").freshness.unique() == ["stale"]

@@ -124,7 +124,7 @@ def test_an_unknown_record_is_a_page_in_words(reader):
 def test_lineage_leads_from_the_figure_to_its_parts_polls_and_records(reader):
     found = reader.see(lineage.layout, indicator="I02b", org_unit="area-qb", to="2026-10")
     said = words(found[:1])
-    assert "Công thức" in said and "Cộng từ" in said and "Lượt đọc nguồn" in said
+    assert "Công thức" in said and "Cộng từ" in said and "Lượt đọc đã đưa số này về" in said
     assert any(href.startswith("/record/public_services/") for href in hrefs(found))
     leaf = next(h for h in hrefs(found) if h.startswith("/lineage?org_unit=") and "area" not in h)
     assert "to=2026-10" in leaf

@@ -30,6 +30,10 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         query.values,
         ("indicator", "org_unit", "level", "grain", "from", "to", "on", "as_of"),
     ),
+    "revisions": (
+        query.revisions,
+        ("indicator", "org_unit", "level", "grain", "from", "to", "on", "as_of"),
+    ),
     "targets": (query.targets, ("target", "on")),
     "indicators": (query.indicators, ("indicator", "on")),
     "org-units": (query.org_units, ("org_unit", "level", "on")),
@@ -213,7 +217,7 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
         return
     if last is not None and "on" not in arguments:
         arguments["on"] = min(last.end, today)
-    if question != "values":
+    if question not in ("values", "revisions"):
         if "as_of" in arguments and "on" in QUESTIONS[question][1]:
             arguments.setdefault("on", today)
         return
@@ -226,7 +230,8 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
     if arguments["first"] > arguments["last"]:
         raise _bad("from", "kỳ đầu phải trước kỳ cuối")
     arguments.setdefault("on", min(arguments["last"].end, today))
-    arguments.setdefault("indicators", list(store.catalogue.indicators))
+    if question == "values":
+        arguments.setdefault("indicators", list(store.catalogue.indicators))
 
 
 def _pinned(arguments: dict[str, Any]) -> dict[str, str]:
