@@ -132,7 +132,7 @@ def create_app(
     windows = limits.install(server, settings)
     recorded.install(server, store, settings, windows)
     login.install(server, store, settings, windows)
-    account.install(server, store, settings)
+    account.install(server, store, settings, windows)
     oidc.install(server, store, settings, windows)
     pairing.install(server, store, settings, windows)
     draw_ahead = screens.install(server, store, settings.data)

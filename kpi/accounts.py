@@ -3,6 +3,7 @@
 from kpi.factors import has_second, totp_begin, totp_confirm, totp_remove
 from kpi.keys import Key, create_key, keys_of, principal_of_key, revoke_key
 from kpi.links import new_link, set_password
+from kpi.ownpassword import change_password, has_password
 from kpi.passwords import WeakPassword
 from kpi.people import create, disable, enable, has_admin, idle, listed, set_role, tie
 from kpi.rights import (
@@ -35,6 +36,7 @@ __all__ = [
     "Session",
     "SignInRefused",
     "WeakPassword",
+    "change_password",
     "create",
     "create_key",
     "disable",
@@ -42,6 +44,7 @@ __all__ = [
     "end_all",
     "grant",
     "has_admin",
+    "has_password",
     "has_second",
     "idle",
     "keys_of",

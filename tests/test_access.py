@@ -185,7 +185,8 @@ def test_a_route_and_a_callback_without_a_row_are_the_admins_alone(door, monkeyp
 
 POSTED = frozenset(
     f"{guard.CALLBACK} /upload/<source> /logout /screen/code /account/totp /account/totp/confirm"
-    " /account/sessions/end /account/keys /account/keys/<int:number>/revoke".split()
+    " /account/password /account/sessions/end /account/keys"
+    " /account/keys/<int:number>/revoke".split()
 )
 
 

@@ -1,4 +1,4 @@
-"""One's own account: second factor, sessions that go on, keys for programs; nobody else's."""
+"""One's own account: password, second factor, open sessions, keys of programs; nobody else's."""
 
 from __future__ import annotations
 
@@ -16,21 +16,31 @@ from ioc.errors import IocError
 from ioc.settings import Settings
 from kpi import accounts
 from layouts import text
-from layouts.web import cookies, login
+from layouts.web import cookies, limits, login
 from layouts.web.problems import Problem
 
 DAYS = frozenset({30, 90, 365})
 WRONG = "Mã không đúng hoặc đã dùng rồi; hãy chờ mã kế tiếp."
+CHANGED = "Đã đổi mật khẩu. Mọi phiên khác đã kết thúc, mọi khóa lập trình đã thu hồi."
+NOTICES = {"on": "Đã bật mã xác thực.", "changed": CHANGED}
+"""What the page says after a form of its own, by the word in its address."""
 
 
-def install(server: Flask, store: Any, settings: Settings) -> None:
+def install(server: Flask, store: Any, settings: Settings, windows: limits.Limits) -> None:
     """Serve the page and what its forms do."""
     if settings.auth != "accounts":
         return
 
     @server.get("/account")
     def account() -> Response:
-        return _page(store, notice="Đã bật mã xác thực." if "on" in request.args else "")
+        said = [notice for word, notice in NOTICES.items() if word in request.args]
+        return _page(store, notice=" ".join(said))
+
+    @server.post("/account/password")
+    def change() -> Answer:
+        _whole()
+        login.refuse_long()
+        return _change(store, windows)
 
     @server.post("/account/totp")
     def begin() -> Answer:
@@ -80,6 +90,26 @@ def install(server: Flask, store: Any, settings: Settings) -> None:
         return redirect("/account", 303)
 
 
+def _change(store: Any, windows: limits.Limits) -> Answer:
+    """Another password, tried as often as at the door; this browser stays, under a new token."""
+    current, new, again = (request.form.get(part, "") for part in ("current", "password", "again"))
+    try:
+        limits.check(windows.sign_in_from, limits.where(), login.TOO_MANY)
+        limits.check(windows.sign_in, mine().account, login.TOO_MANY)
+        if new != again:
+            return _page(store, fault=login.DIFFERENT, status=400)
+        held = cookies.get(cookies.SESSION)
+        token = accounts.change_password(store, held, current, new, address=limits.where())
+    except IocError as error:
+        return _page(store, fault=str(error), status=400)
+    except Problem as problem:
+        answer = _page(store, fault=problem.detail, status=problem.status)
+        answer.headers["Retry-After"] = str(problem.retry_after)
+        return answer
+    g.session = accounts.session_of(store, token)
+    return login.enter(token, "/account?changed=1")
+
+
 def mine() -> Any:
     """The session of this request. Raises Problem 403 for who came in by another way."""
     if g.get("session") is None:
@@ -102,6 +132,7 @@ def _page(store: Any, *, uri: str = "", status: int = 200, **given: Any) -> Resp
         status,
         session=session,
         role=accounts.ROLES[session.role],
+        local=accounts.has_password(store, session.account),
         second=session.second or accounts.has_second(store, session.account),
         sessions=[
             {"created": _clock(one.created_at), "seen": _clock(one.seen_at)}

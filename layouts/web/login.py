@@ -35,7 +35,7 @@ def install(server: Flask, store: Any, settings: Settings, windows: limits.Limit
 
     @server.route("/login", methods=["GET", "POST"])
     def login() -> Answer:
-        _refuse_long()
+        refuse_long()
         onward = sessions.own_path(request.values.get("next", ""))
         if request.method == "POST":
             return _sign_in(store, settings, windows, onward)
@@ -55,7 +55,7 @@ def install(server: Flask, store: Any, settings: Settings, windows: limits.Limit
 
     @server.route("/setup/<token>", methods=["GET", "POST"])
     def setup(token: str) -> Answer:
-        _refuse_long()
+        refuse_long()
         if request.method == "GET":
             return _setup_form()
         csrf.check_form()
@@ -137,7 +137,7 @@ def _sign_in(store: Any, settings: Settings, windows: limits.Limits, onward: str
     return enter(token, onward)
 
 
-def _refuse_long() -> None:
+def refuse_long() -> None:
     """Bound the form before it is read. Raises Problem 413 where its length is said."""
     request.max_content_length = FORM
     if (request.content_length or 0) > FORM:
