@@ -50,6 +50,10 @@ class OrgUnits(Mapping[str, OrgUnit]):
         self._itself = {uid: (uid, False) for uid in self._units}
         self._resolved = {uid: Resolution(uid) for uid in self._units}
         self._old: dict[tuple[str, date], Resolution] = {}
+        self._predecessors: dict[str, list[str]] = {}
+        for unit in units:
+            if unit.successor:
+                self._predecessors.setdefault(unit.successor, []).append(unit.uid)
         self._ancestors = {unit.uid: self._walk_up(unit) for unit in units}
         self._leaves = self._collect_leaves()
         self._populations: dict[tuple[str, int], list[OrgUnit]] = {}
@@ -142,6 +146,10 @@ class OrgUnits(Mapping[str, OrgUnit]):
                 return None
             unit = self._units[unit.successor]
         return unit
+
+    def predecessors(self, uid: str) -> list[str]:
+        """The units of which this one took the whole, in the order of the files."""
+        return list(self._predecessors.get(uid, ()))
 
     def closure(self) -> list[tuple[str, str]]:
         """All pairs (ancestor, leaf) of the tree for sums: leaf -> area-45x -> area-qb."""

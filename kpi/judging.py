@@ -4,7 +4,7 @@ The rows come from table ``standing`` (or, as of an instant, from the versions o
 that depends on the clock is computed here, at reading, so that no job runs at midnight.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,9 +13,11 @@ import sqlalchemy as sa
 
 from ioc.model import OrgUnit, Status
 from ioc.period import LOCAL, Period
-from kpi import byhand, decided, pace
+from kpi import byhand, decided, families, familyfigures, pace
 from kpi.answer import Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
+from kpi.familyfigures import AS_THEN, Framed, Wanted
+from kpi.frames import MERGED, Frame
 from kpi.schema import instant_of
 from kpi.targets import Part, Target
 from kpi.validation import figure
@@ -29,8 +31,6 @@ COLUMNS = (
     " mark by_hand closing_by_hand hand_run"
 ).split()
 _FRESHNESS, _LATE_AT, _STALE_AT = map(COLUMNS.index, ("freshness", "late_at", "stale_at"))
-MERGED = date(2025, 7, 1)
-"""Since this day the departments serve all of the new province."""
 REVISED_AFTER = timedelta(days=31)
 
 
@@ -47,21 +47,29 @@ class Figure:
 
 
 def rows(
-    snapshot: Snapshot, targets: list[Target], parts: list[Part], units: list[OrgUnit], on: date
+    snapshot: Snapshot,
+    targets: list[Target],
+    parts: list[Part],
+    units: list[OrgUnit],
+    on: date,
+    frame: Frame | None = None,
 ) -> Iterator[tuple]:
     """One row for every part and one for its target, for each org unit that it applies to."""
     if snapshot.as_of is not None:
-        return _rows(snapshot, targets, parts, units, on)
+        return _rows(snapshot, targets, parts, units, on, frame=frame)
     key = (
         "standings",
         tuple(target.id for target in targets),
         tuple((part.target, part.indicator) for part in parts),
         tuple(unit.uid for unit in units),
         on,
+        frame,
         snapshot.version,
         tuple(snapshot.sources.values()),
     )
-    kept = snapshot.store.kept.rows(key, lambda: list(_rows(snapshot, targets, parts, units, on)))
+    kept = snapshot.store.kept.rows(
+        key, lambda: list(_rows(snapshot, targets, parts, units, on, frame=frame))
+    )
     return _aged(kept, snapshot.clock)
 
 
@@ -87,12 +95,13 @@ def _rows(
     units: list[OrgUnit],
     on: date,
     signed: decided.Signed | None = None,
+    frame: Frame | None = None,
 ) -> Iterator[tuple]:
     if signed is None:
         signed = decided.signatures(snapshot.connection, snapshot.as_of)
     targets = decided.in_force(snapshot.connection, targets, snapshot.as_of)
-    figures = _figures(snapshot, parts, units, on)
-    hands = _hands(snapshot, parts, units, figures)
+    framed, figures = _figures(snapshot, parts, units, on, frame)
+    hands = _hands(snapshot, parts, units, figures, framed)
     of_target: dict[str, list[Part]] = {}
     for part in parts:
         of_target.setdefault(part.target, []).append(part)
@@ -105,7 +114,7 @@ def _rows(
                     unit,
                     figures,
                     hands,
-                    row=_row(snapshot, target, part, unit, figures, on, signed),
+                    row=_row(snapshot, target, part, unit, figures, on, signed, framed),
                 )
                 for part in of_target.get(target.id, [])
                 if _applies(snapshot, part, unit)
@@ -158,9 +167,9 @@ def _windows(part: Part, on: date) -> list[tuple[str, int, int]]:
 
 
 def _figures(
-    snapshot: Snapshot, parts: list[Part], units: list[OrgUnit], on: date
-) -> dict[tuple[str, str, str, str], Figure]:
-    """All wanted figures in one statement, by (target, indicator, org unit, role)."""
+    snapshot: Snapshot, parts: list[Part], units: list[OrgUnit], on: date, frame: Frame | None
+) -> tuple[Framed, dict[tuple[str, str, str, str], Figure]]:
+    """All wanted figures by (target, indicator, org unit, role); in one statement as they were."""
     catalogue = snapshot.store.catalogue
     wanted = []
     for part in parts:
@@ -168,10 +177,14 @@ def _figures(
         source = snapshot.source_of(indicator.source)
         if indicator.numerator and indicator.denominator and source:
             for role, low, high in _windows(part, on):
-                wanted.append((part, indicator, source, role, low, high))
-    if not wanted or not units:
-        return {}
-    return _read(snapshot, wanted, units)
+                wanted.append(Wanted(part, indicator, source, role, low, high))
+    framed, plain = AS_THEN, units
+    if frame is not None:
+        plain = [u for u in units if frame.family(snapshot.store.orgunits, u).plain]
+        others = [unit for unit in units if unit not in plain]
+        framed = familyfigures.framed(snapshot, wanted, others, frame)
+    found = {key: Figure(*counts) for key, counts in framed.figures.items()}
+    return framed, found | _read(snapshot, wanted, plain)
 
 
 def figure_over(snapshot: Snapshot, part: Part, unit: OrgUnit, window: Period) -> Figure | None:
@@ -180,13 +193,15 @@ def figure_over(snapshot: Snapshot, part: Part, unit: OrgUnit, window: Period) -
     source = snapshot.source_of(indicator.source)
     if not (indicator.numerator and indicator.denominator and source):
         return None
-    wanted = [(part, indicator, source, "live", window.key, window.key)]
+    wanted = [Wanted(part, indicator, source, "live", window.key, window.key)]
     return _read(snapshot, wanted, [unit]).get((part.target, part.indicator, unit.uid, "live"))
 
 
 def _read(
-    snapshot: Snapshot, wanted: list[tuple], units: list[OrgUnit]
+    snapshot: Snapshot, wanted: list[Wanted], units: list[OrgUnit]
 ) -> dict[tuple[str, str, str, str], Figure]:
+    if not wanted or not units:
+        return {}
     if snapshot.as_of is None:
         sql, values = _current_sql(wanted, units)
     else:
@@ -208,7 +223,7 @@ def _units_sql(units: list[OrgUnit]) -> tuple[str, dict[str, Any]]:
     return "org(uid) AS (VALUES " + ", ".join(f"(:{name})" for name in values) + ")", values
 
 
-def _current_sql(wanted: list[tuple], units: list[OrgUnit]) -> tuple[str, dict[str, Any]]:
+def _current_sql(wanted: list[Wanted], units: list[OrgUnit]) -> tuple[str, dict[str, Any]]:
     org, values = _units_sql(units)
     listed = ", ".join(
         f"('{part.target}', '{part.indicator}', '{role}', {low}, {high})"
@@ -232,7 +247,7 @@ def _current_sql(wanted: list[tuple], units: list[OrgUnit]) -> tuple[str, dict[s
 
 
 def _past_sql(
-    wanted: list[tuple], units: list[OrgUnit], elements: dict[str, Element]
+    wanted: list[Wanted], units: list[OrgUnit], elements: dict[str, Element]
 ) -> tuple[str, dict[str, Any]]:
     """The same figures from the versions that were believed at the boundary of each source."""
     org, values = _units_sql(units)
@@ -319,6 +334,7 @@ def _row(
     figures: dict[tuple[str, str, str, str], Figure],
     on: date,
     signed: decided.Signed,
+    framed: Framed,
 ) -> tuple:
     indicator = snapshot.store.catalogue.indicators[part.indicator]
     numerator, _ = _elements(snapshot, indicator)
@@ -340,7 +356,13 @@ def _row(
     rule, factor = target.rule, indicator.factor
     sides = (live.numerator, live.denominator) if live else (None, None)
     ends = (closing.numerator, closing.denominator) if closing else (None, None)
-    signature = signed.get((part.target, part.indicator, unit.uid)) if closed else None
+    members = framed.members(unit)
+    refused = framed.refused.get(
+        (part.target, part.indicator, unit.uid, "closing" if closed else "live"), ""
+    )
+    # who signed saw the figure of the org unit itself, not of those that became it
+    own = members == (unit,) and not refused
+    signature = signed.get((part.target, part.indicator, unit.uid)) if closed and own else None
     latest = ends
     if signature is not None:
         ends = (signature.numerator, signature.denominator)
@@ -357,6 +379,8 @@ def _row(
         baseline_date=base_date,
         baseline_value=base_value,
     )
+    if refused and status is Status.awaiting:
+        status = Status.no_data  # nothing is awaited: there can be no figure
     open_pace = None
     required = None
     if not closed and base_date is not None and rule.threshold is not None:
@@ -365,7 +389,7 @@ def _row(
             rule, *sides, on=on, closing_date=part.closing_date, factor=factor
         )
     judged = ends if closed else sides
-    expected = _expected(snapshot, indicator, source, unit, live, on)
+    expected = _expected(snapshot, indicator, source, members, live, on)
     data_as_of, late_at, stale_at, freshness = _ages(snapshot, indicator, source, live)
     closing_known = instant_of(closing.known_at) if closing else None
     revised = closing_known and closing_known > part.closing.ends_at + REVISED_AFTER
@@ -409,7 +433,11 @@ def _row(
         expected,
         base_date,
         _float(base_value),
-        "; ".join(filter(None, [_mark(unit, part, source, on), _moved(signature, latest)])),
+        "; ".join(
+            filter(
+                None, [_mark(unit, part, source, on), _moved(signature, latest), _unlike(refused)]
+            )
+        ),
     )
 
 
@@ -419,6 +447,12 @@ def _moved(signature: decided.Signature | None, latest: tuple[float | None, floa
         return ""
     over, under = (figure(side) if side is not None else "chưa có" for side in latest)
     return f"số chốt giữ như đã ký, số liệu sau khi ký: {over}/{under}"
+
+
+def _unlike(refused: str) -> str:
+    """What is said of an org unit that has no figure in a frame."""
+    words = {"not_comparable": "không so sánh được", "": ""}
+    return words.get(refused, "có đơn vị cũ ngoài phạm vi được xem")
 
 
 def _after(figure: Figure) -> tuple:
@@ -496,7 +530,7 @@ def _expected(
     snapshot: Snapshot,
     indicator: Indicator,
     source: SourceState | None,
-    unit: OrgUnit,
+    members: tuple[OrgUnit, ...],
     live: Figure | None,
     on: date,
 ) -> int | None:
@@ -505,13 +539,13 @@ def _expected(
         return None
     _, denominator = _elements(snapshot, indicator)
     serves = (denominator.serves if denominator else ()) or source.serves
-    orgunits = snapshot.store.orgunits
-    if source.is_record or live is None or not live.upto:
-        return len(orgunits.expected(unit.uid, on, serves))
-    if live.window < 12000 and denominator and denominator.over_time == "sum":
-        months = Period("ytd", live.upto).months()
-        return sum(len(orgunits.expected(unit.uid, month.end, serves)) for month in months)
-    return len(orgunits.expected(unit.uid, Period("month", live.upto).end, serves))
+    days = [on]
+    if not source.is_record and live is not None and live.upto:
+        days = [Period("month", live.upto).end]
+        if live.window < 12000 and denominator and denominator.over_time == "sum":
+            days = [month.end for month in Period("ytd", live.upto).months()]
+    tree = snapshot.store.orgunits
+    return sum(len(tree.expected(one.uid, day, serves)) for one in members for day in days)
 
 
 def _coverage(
@@ -558,9 +592,10 @@ def _hands(
     parts: list[Part],
     units: list[OrgUnit],
     figures: dict[tuple[str, str, str, str], Figure],
+    framed: Framed,
 ) -> byhand.Found:
     """What came by hand in every live and closing figure; nothing is asked where nobody gave."""
-    windows: dict[tuple, byhand.Window] = {}
+    windows: dict[Hashable, byhand.Window] = {}
     for part in parts:
         indicator = snapshot.store.catalogue.indicators[part.indicator]
         source = snapshot.source_of(indicator.source)
@@ -574,7 +609,7 @@ def _hands(
                     key = (part.target, part.indicator, figure.window)
                     days = _days_of(part, figure)
                     windows[key] = byhand.Window(key, source, elements, *days)
-    return byhand.by_hand(snapshot, windows.values(), [unit.uid for unit in units])
+    return families.hands(snapshot, windows, units, framed.families)
 
 
 def _days_of(part: Part, figure: Figure) -> tuple[date, date]:

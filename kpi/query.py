@@ -20,6 +20,7 @@ from kpi.casefile import CaseFile, Counted, Version, case_file
 from kpi.cases import ENDED, place, records
 from kpi.closings import closings
 from kpi.decided import choices, signed
+from kpi.frames import FRAMES, frame_of
 from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
@@ -49,6 +50,7 @@ from kpi.validation import RULES
 
 __all__ = [
     "ENDED",
+    "FRAMES",
     "REFUSED_ROWS",
     "ROOT",
     "RULES",
@@ -109,6 +111,7 @@ def standings(
     indicators: Sequence[str] | None = None,
     org_units: Sequence[str] | None = None,
     level: str | None = None,
+    frame: str = "then",
     on: date | None = None,
     as_of: datetime | None = None,
     now: datetime | None = None,
@@ -124,10 +127,11 @@ def standings(
         ``closing_by_hand`` count the org units that gave a part of it by hand, ``hand_run`` is
         the newest run that did. Org units default to ``area-qb``, or to the first of the scope
         that does not hold it; ``level`` takes all that are open on ``on`` (default: the date of
-        the clock).
+        the clock), in another ``frame`` those of today or of the plan, with what wholly became
+        them summed again; what cannot be, has no figure and says so in ``mark``.
 
     Raises:
-        UnknownFilter: a target, indicator or org unit that does not exist.
+        UnknownFilter: a target, indicator, frame or org unit that does not exist.
         Forbidden: an org unit, a target or an indicator is outside ``who``'s scope.
 
     Source: table ``standing``, or as of an instant the versions in ``rollup``.
@@ -139,10 +143,11 @@ def standings(
     ]
     wanted = {i.id for i in indicators_of(store, who, indicators)}
     parts = [part for t in chosen for part in t.parts if part.indicator in wanted]
-    units = units_of(store, who, org_units, level, day)
+    framed = frame_of(store, frame, who, now)
+    units = units_of(store, who, org_units, level, framed.day if framed else day)
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
-        return judging.rows(snapshot, chosen, parts, units, min(day, local_date(clock)))
+        return judging.rows(snapshot, chosen, parts, units, min(day, local_date(clock)), framed)
 
     return Answer(tuple(judging.COLUMNS), store, rows, now, as_of)
 
@@ -157,6 +162,7 @@ def values(
     org_units: Sequence[str] | None = None,
     level: str | None = None,
     grain: str = "month",
+    frame: str = "then",
     on: date | None = None,
     as_of: datetime | None = None,
     now: datetime | None = None,
@@ -166,26 +172,29 @@ def values(
     Returns:
         numerator, denominator in their elements' units; value in ``unit``, NaN where nothing was
         reported or the denominator is zero, never 0, with the cause in ``reason`` (no_source,
-        not_offered, not_due, not_open, not_reported, not_covered, zero_denominator, suppressed: too
-        few people to be told, numerator and denominator neither); coverage
-        0..1. Ratios are computed after summing: a commune with ten dossiers does not weigh as
-        much as one with ten thousand. ``by_hand``: how many org units gave a part of the value
-        by hand and not by their system, ``hand_run`` the newest run that took it; unknown where
-        none did.
+        not_offered, not_due, not_open, not_reported, not_covered, zero_denominator, suppressed:
+        too few people to be told, numerator and denominator neither; in a frame not_comparable,
+        and out_of_scope: a part may not be read); coverage 0..1. Ratios are computed after
+        summing: a commune with ten dossiers does not weigh as much as one with ten thousand.
+        ``by_hand``: how many org units gave a part of the value by hand and not by their system,
+        ``hand_run`` the newest run that took it; unknown where none did. ``frame``: the org units
+        of each period (``then``), of today, or of the plan; what merged wholly is summed again
+        from the org units that ``parts`` names.
 
     Raises:
-        UnknownFilter: an indicator or org unit that does not exist, or too many periods.
+        UnknownFilter: an indicator, frame or org unit that does not exist, or too many periods.
         Forbidden: an org unit or an indicator is outside ``who``'s scope.
 
     Source: table ``rollup`` (days: ``observation``), written by kpi.rollup.
     """
     periods, who = periods_of(grain, first, last), entitled(who, now)
+    framed = frame_of(store, frame, who, now)
     day = on or min(periods[-1].end, local_date(as_of or now or right_now()))
-    units = units_of(store, who, org_units, level, day)
+    units = units_of(store, who, org_units, level, framed.day if framed else day)
     chosen = indicators_of(store, who, indicators)
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
-        return series.rows(snapshot, chosen, units, periods)
+        return series.rows(snapshot, chosen, units, periods, framed)
 
     matching = len(chosen) * len(units) * len(periods)
     return Answer(tuple(series.COLUMNS), store, rows, now, as_of, matching)

@@ -29,8 +29,9 @@ from kpi.scope import (
     reads_all,
     units_of,
 )
-from kpi.series import AT_ONCE, grace
+from kpi.series import AT_ONCE
 from kpi.store import KpiStore
+from kpi.sums import grace
 from kpi.versions import following_midnight, last_midnight
 
 COLUMNS = (

@@ -171,6 +171,7 @@ def monthly(view: View, first: Period) -> list[Row]:
     for grain in grains:
         span = {"first": Period.of(grain, first.end), "last": Period.of(grain, today())}
         asked = {"indicators": [view.key], "org_units": [view.org_unit], "grain": grain}
+        asked |= view.framed
         found = rows(query.values, **asked, **span)
         if any(one["reason"] != "not_offered" for one in found):
             break
@@ -212,6 +213,8 @@ def _heir(line: Line) -> str:
 
 def _further(view: View) -> list[Piece]:
     """The records and the lineage of the figure that decides, never of another period's."""
+    if view.regrouped:
+        return []
     ends = closed(view.row)
     told = window(view.row, view.part, closing=ends)
     whose = "số chốt" if ends else "con số này"

@@ -12,6 +12,7 @@ from layouts import (
     assessments,
     components,
     figures,
+    framechoice,
     lately,
     places,
     revisionlist,
@@ -145,11 +146,12 @@ def _with_source(view: View) -> list[Piece]:
     shown = pieces(view)
     first, last, grain = view.span.first, view.span.last, view.span.grain
     asked = {"indicator": view.key, "org_unit": view.org_unit, "grain": grain}
-    asked |= {"from_": first.text, "to": last.text}
+    asked |= {"from_": first.text, "to": last.text, **view.framed}
     many = last.index - first.index + 1
     title = f"Diễn biến từng {text.GRAINS[grain]}"
     return [
         memory("indicator", shown),
+        framechoice.choice(view),
         html.Div(shown["answer"], id="indicator-answer"),
         html.Div(shown["head"], id="indicator-head"),
         assessments.card(view) if _assessed(view) else None,
@@ -337,7 +339,7 @@ def _live(view: View) -> list[Piece]:
 def _ways(view: View) -> Piece:
     """To the records and the parts of the live figure, where another one decides or none does."""
     told = view.row.get("period")
-    if not text.known(told) or (view.line and not closed(view.row)):
+    if view.regrouped or not text.known(told) or (view.line and not closed(view.row)):
         return None
     records = lately.cases(view.key, view.org_unit, told)
     came = dcc.Link("từ đâu ra con số này", href=answercard.lineage(view, str(told)))
@@ -394,6 +396,7 @@ def months(view: View) -> list[Row]:
         grain=view.span.grain,
         first=view.span.first,
         last=view.span.last,
+        **view.framed,
     )
     return frame.to_dict("records")
 

@@ -13,7 +13,7 @@ from dash import dcc, html
 
 from ioc.period import Period
 from kpi import query
-from layouts import components, lately, places, text, theme
+from layouts import components, framechoice, lately, places, text, theme
 from layouts.components import Piece
 from layouts.lines import Part, Row, closed, parts_of, verdict
 from layouts.state import link, rows, today
@@ -78,7 +78,7 @@ def window(row: Row, part: Part | None, *, closing: bool) -> str:
 def ranks(view: View, level: str, *, closing: bool) -> Ranks:
     """The org units of a level, over the window of the figure that is asked for; of an indicator
     without a target over its newest month."""
-    asked = {"indicators": [view.key], "level": level, "on": on(level)}
+    asked = {"indicators": [view.key], "level": level, "on": on(level), **view.framed}
     if view.line is None:
         told = str(view.row.get("period") or "")
         return Ranks(False, [_valued(row, told) for row in _values(told, asked)])
@@ -126,7 +126,7 @@ def _judged(view: View, row: Row, value: Row, closing: bool, told: str) -> Rank:
         under,
         row.get("closing_value" if closing else "value"),
         value.get("coverage") if own == told else row.get("coverage"),
-        str(value.get("reason") or ""),
+        str(value.get("reason") or framechoice.reason(row)),
         own,
         gap(over, under, view.line.target["threshold"]),
     )
@@ -161,7 +161,7 @@ def ranking(view: View) -> Piece:
         html.Div(
             [_head(), *(_rank(view, one, found.closing, top) for one in units)]
             if units
-            else _nobody(),
+            else _nobody(view),
             className="ranking with-coverage",
         ),
         note=_files(view, units),
@@ -198,7 +198,7 @@ def _choices(view: View) -> list[Piece]:
 
 def _files(view: View, units: list[Rank]) -> Piece:
     """The rows of the ranking as a file: standings of a target, else values of the month."""
-    asked = {"indicator": view.key, "level": view.level, "on": on(view.level)}
+    asked = {"indicator": view.key, "level": view.level, "on": on(view.level), **view.framed}
     if view.line is None:
         months = {"from_": units[0].window, "to": units[0].window} if units else {}
         return components.downloads("/api/v1/values", link, len(units), **asked, **months)
@@ -207,8 +207,10 @@ def _files(view: View, units: list[Rank]) -> Piece:
     return components.downloads("/api/v1/standings", link, many, target=view.line.id, **asked)
 
 
-def _nobody() -> Piece:
-    return html.P("Chỉ số này không tính cho cấp đơn vị đang chọn.", className="rank-more")
+def _nobody(view: View) -> Piece:
+    gone = view.frame == "today" and view.level == "district"
+    words = "Hôm nay không còn cấp huyện." if gone else ""
+    return html.P(words or "Chỉ số này không tính cho cấp đơn vị đang chọn.", className="rank-more")
 
 
 def _head() -> Piece:
@@ -266,7 +268,8 @@ def _counts(view: View, one: Rank) -> Piece:
     shown = text.counts(one.over, one.under)
     if shown == text.NONE:  # a count has no denominator
         shown = ""
-    href = lately.cases(view.key, one.org_unit, one.window)
+    own = not view.frame or view.level == "area"
+    href = lately.cases(view.key, one.org_unit, one.window) if own else ""
     if not href or not shown:
         return html.Span(shown, className="rank-n")
     first, _, last = one.window.partition("..")

@@ -19,7 +19,7 @@ REBUILT = "dựng lại theo thời điểm cập nhật của nguồn"
 
 def found(view: View) -> list[Row]:
     """Every correction in the periods of the chart, newest first."""
-    if not view.indicator["source"]:
+    if not view.indicator["source"] or view.regrouped:
         return []
     asked = {"indicators": [view.key], "org_units": [view.org_unit], "grain": view.span.grain}
     told = rows(query.revisions, **asked, first=view.span.first, last=view.span.last)
@@ -28,6 +28,9 @@ def found(view: View) -> list[Row]:
 
 def below(view: View, told: list[Row]) -> Piece:
     """The newest corrections in words under the chart, and the way to all of them."""
+    if view.regrouped:
+        words = "từng lần sửa xem ở khung “Đơn vị như khi đó”"
+        return html.P(f"Vòng rỗng: kỳ đã được sửa sau lần công bố đầu; {words}.", className="under")
     if not told:
         return html.P("Chưa kỳ nào bị sửa sau lần công bố đầu.", className="under")
     lines = [

@@ -347,6 +347,19 @@ REASONS = {  # why a cell is empty
     "not_covered": "nguồn chưa đọc đến kỳ này",
     "zero_denominator": "mẫu số bằng 0",
     "suppressed": "che vì số người quá ít",
+    "not_comparable": "không so sánh được",
+    "out_of_scope": "có đơn vị cũ ngoài phạm vi được xem",
+}
+FRAMES = {  # which org units are compared
+    "then": "Đơn vị như khi đó",
+    "today": "Đơn vị hôm nay",
+    "plan": "Đơn vị của Đề án",
+}
+FRAME_SAYS = {
+    "today": "Đơn vị đã sáp nhập trọn vẹn được cộng lại từ tử số và mẫu số của các đơn vị cũ;"
+    " tổng của các địa bàn giữ nguyên.",
+    "plan": "Đơn vị của ngày ban hành Đề án; sau khi sáp nhập thì không so sánh được, trừ các"
+    " địa bàn.",
 }
 CERTAINTY = {"explicit": "câu chữ rõ", "unclear": "câu chữ có hai cách đọc", "none": ""}
 LEVELS_SHORT = {

@@ -15,12 +15,14 @@ from layouts.lines import Line, Part, Row, closed, combine, indicators, split, u
 from layouts.state import ask, desk, home, link, rows, today
 from layouts.text import known
 
+FRAMES = ("today", "plan")
+"""Org units other than those of each period itself."""
 LEVELS = ("area", "department", "commune", "district")
 DISTRICTS_END = date(2025, 6, 30)
 PLAN_BEGINS = date(2021, 1, 1)
 GRAINS = ("month", "quarter", "year")
 MOST_YEARS = 30
-FILTERS = ("key", "org_unit", "level", "figure", "sort", "grain", "from", "to")
+FILTERS = ("key", "org_unit", "level", "figure", "sort", "grain", "from", "to", "frame")
 """What the address of an indicator's page says; each is an argument of ``look``."""
 SORTS = ("share", "missing", "name")
 """How org units are ranked: worst share first, most missing first, by name."""
@@ -80,6 +82,7 @@ class View:
     span: Span
     latest: Row  # of an indicator that the plan gives no target
     sort: str = SORTS[0]
+    frame: str = ""  # of which day the org units are; each period's own where it says nothing
 
     @property
     def unit(self) -> OrgUnit:
@@ -88,6 +91,16 @@ class View:
     @property
     def row(self) -> Row:
         return self.part.row if self.part else self.latest
+
+    @property
+    def framed(self) -> dict[str, str]:
+        """The frame as a filter of a question."""
+        return {"frame": self.frame} if self.frame else {}
+
+    @property
+    def regrouped(self) -> bool:
+        """Whether the figure may be that of several org units: it has no lineage of its own."""
+        return bool(self.frame) and self.unit.level != "area"
 
     @property
     def borders(self) -> tuple[Any, ...]:
@@ -113,6 +126,7 @@ class View:
             "figure": "" if self.closing else "live",
             "sort": "" if self.sort == SORTS[0] else self.sort,
             **self.span.asked,
+            **self.framed,
         }
         return link(f"/indicator/{self.key}", **(given | changes))
 
@@ -127,25 +141,27 @@ def look(given: Mapping[str, Any]) -> View | None:
     targets = ask(query.targets).to_dict("records")
     line = part = None
     latest: Row = {}
+    frame = asked["frame"] if asked["frame"] in FRAMES else ""
+    framed = {"frame": frame} if frame else {}
     name = next((row["target"] for row in targets if key in split(row["indicators"])), None)
     if name:
-        found = ask(query.standings, targets=[name], org_units=[uid]).to_dict("records")
+        found = ask(query.standings, targets=[name], org_units=[uid], **framed).to_dict("records")
         every = combine(targets, found, catalogue, on=today())
         line = next(line for line in every if line.id == name)
         part = next(p for p in line.parts if p.indicator == key)
     elif catalogue[key]["source"]:
-        latest = _latest(catalogue[key], uid)
+        latest = _latest(catalogue[key], uid, framed)
     chosen = level if level in LEVELS else LEVELS[0]
     ended = bool(part and closed(part.row)) and asked["figure"] != "live"
     periods = span(asked["grain"], asked["from"], asked["to"])
     sort = asked["sort"] if asked["sort"] in SORTS else SORTS[0]
-    return View(key, uid, chosen, ended, catalogue[key], line, part, periods, latest, sort)
+    return View(key, uid, chosen, ended, catalogue[key], line, part, periods, latest, sort, frame)
 
 
-def _latest(indicator: Row, org_unit: str) -> Row:
+def _latest(indicator: Row, org_unit: str, framed: Mapping[str, str]) -> Row:
     """The newest month with a figure within a year, with the clocks of its source."""
     last = Period.of("month", today())
-    asked = {"indicators": [indicator["indicator"]], "org_units": [org_unit]}
+    asked = {"indicators": [indicator["indicator"]], "org_units": [org_unit], **framed}
     months = rows(query.values, **asked, first=last.previous(12), last=last)
     sources = {one["source"]: one for one in rows(query.sources)}
     return newest(months, sources.get(indicator["source"]))

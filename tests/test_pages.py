@@ -401,6 +401,29 @@ def test_the_ranking_lists_org_units_without_figures_at_the_end(reader):
     assert "29/50" not in words(rows[-1:])
 
 
+def test_the_frame_of_an_address_holds_for_the_whole_page_and_its_files(reader):
+    asked = {"key": "I02b", "level": "department", "frame": "today"}
+    pieces = reader.see(indicator.layout, **asked)
+    links = [p.href for p in pieces if getattr(p, "href", None)]
+    chosen = [p.children for p in pieces if getattr(p, "className", "") == "on"]
+    assert "Đơn vị hôm nay" in chosen
+    files = [href for href in links if href.startswith("/api/v1/")]
+    assert files and all("frame=today" in href for href in files)
+    client = reader.app.server.test_client()
+    assert all(client.get(f, base_url="http://127.0.0.1").status_code == 200 for f in files)
+    # the office closed its year as the one that ended in June and the one that went on
+    assert "29/50" in words(one(pieces, id="indicator-ranking").children)
+    assert "không so sánh được" in reader.read(indicator.layout, **(asked | {"frame": "plan"}))
+    for frame, found in (("today", False), ("", True)):
+        office = {"org_unit": "department-VPUB-2025-07-01", "frame": frame}
+        shown = reader.see(indicator.layout, key="I02b", **office)
+        hrefs = [p.href for p in shown if getattr(p, "href", None)]
+        # lineage follows org units as they were: it would explain another figure
+        assert any("/lineage" in href for href in hrefs) is found, frame
+    other = reader.see(indicator.layout, **(asked | {"frame": "x"}))
+    assert "Đơn vị như khi đó" in [p.children for p in other if getattr(p, "className", "") == "on"]
+
+
 def test_the_file_behind_a_page_answers_with_the_same_question(reader):
     pieces = reader.see(indicator.layout, key="I02b", level="department")
     links = [p.href for p in pieces if getattr(p, "href", None) and p.href.startswith("/api/v1/")]

@@ -59,6 +59,14 @@ WAITS = (
     timedelta(minutes=1), timedelta(minutes=7), timedelta(hours=3), timedelta(days=1),
     timedelta(days=9),
 )  # fmt: skip
+MERGED = {
+    "org_units": [
+        "department-SKHCN25-2025-07-01",
+        "department-SNV25-2025-07-01",
+        "commune-19207-2025-07-01",
+    ],
+    "frame": "today",
+}
 ASKED = {"org_units": ["area-qb", "area-456", "rest-area-455", "department-STP-2025-07-01"]}
 PLAIN_SETTINGS: dict[str, Any] = {
     "deadline": None,
@@ -432,7 +440,10 @@ def questions(world: World, as_of: datetime | None) -> list[query.Answer]:
     months = {"first": Period.parse("2025-05"), "last": Period.parse("2025-07")}
     days = {"first": Period.parse("2025-06-29"), "last": Period.parse("2025-07-01"), "grain": "day"}
     years = {"first": Period.parse("2024"), "last": Period.parse("2026"), "grain": "year"}
+    merged = asked | MERGED
     return [
+        query.values(world.store, ADMIN, indicators=["I02b", "I12a", "I07a"], **years, **merged),
+        query.standings(world.store, ADMIN, targets=["T02b", "T07a", "T12a"], **merged),
         query.values(world.store, ADMIN, indicators=["I02a", "I02b", "I12a"], **months, **asked),
         query.values(world.store, ADMIN, indicators=["I02b", "I07a"], **years, **asked),
         query.values(world.store, ADMIN, indicators=["I02b"], **days, **asked),

@@ -24,11 +24,11 @@ COMMON = ("limit", "after", "download", "manifest")
 QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "standings": (
         query.standings,
-        ("target", "indicator", "org_unit", "level", "to", "on", "as_of"),
+        ("target", "indicator", "org_unit", "level", "frame", "to", "on", "as_of"),
     ),
     "values": (
         query.values,
-        ("indicator", "org_unit", "level", "grain", "from", "to", "on", "as_of"),
+        ("indicator", "org_unit", "level", "grain", "frame", "from", "to", "on", "as_of"),
     ),
     "revisions": (
         query.revisions,
@@ -149,8 +149,9 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             return _listed(name, text, store.catalogue.portfolio.projects, "dự án")
         case "sector":
             return _listed(name, text, store.catalogue.sectors, "lĩnh vực")
-        case "level" | "grain":
-            allowed = get_args(Level) if name == "level" else GRAINS
+        case "level" | "grain" | "frame":
+            known = {"level": get_args(Level), "grain": GRAINS, "frame": query.FRAMES}
+            allowed = known[name]
             if text not in allowed:
                 raise _bad(name, f"{text!r} không có; chọn {', '.join(allowed)}")
             return text
