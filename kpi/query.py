@@ -25,7 +25,7 @@ from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
 from kpi.lineage import STEPS, lineage
-from kpi.pace import behind_since, pace_line
+from kpi.pace import behind_since
 from kpi.polls import asked, form, rejections, runs, sources, uploads
 from kpi.portfolio import projects
 from kpi.registers import indicators, org_units, targets, tasks
@@ -79,7 +79,6 @@ __all__ = [
     "leads",
     "lineage",
     "org_units",
-    "pace_line",
     "place",
     "projects",
     "records",

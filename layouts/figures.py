@@ -10,6 +10,8 @@ from ioc.period import Period
 from layouts import text, theme
 
 Figure = dict[str, Any]
+Mark = tuple[str, date]
+"""A short mark at the axis and its day: the number under which a list tells what happened."""
 
 
 def trend(
@@ -21,15 +23,23 @@ def trend(
     starts: date | None = None,
     closes: date | None = None,
     noun: str = "",
+    steps: Sequence[tuple[date, float]] = (),
+    pace: Sequence[tuple[date, float]] = (),
+    marks: Sequence[Mark] = (),
 ) -> Figure:
     """Values over time against the target's step line.
 
     Args:
         rows: ``values`` of one org unit in the order of time: period, numerator, denominator,
             value, reason, revised. A period without a value is a gap, never 0, never bridged.
+            ``before`` of a row, when there is one, is the row of the same period a year earlier.
         threshold, high: the plan's numbers; ``high`` makes the line a band.
         level: the threshold in words, written at the line.
         starts, closes: between these days the target is in force; a mark stands at ``closes``.
+        steps: the thresholds and the days from which they hold, oldest first; by default
+            ``threshold`` from ``starts``. A band is drawn for the newest only.
+        pace: days and values between which the required pace is a straight line.
+        marks: what else happened, each a thin line with its short mark on top.
     """
     days = [Period.parse(row["period"]).start.isoformat() for row in rows]
     values = [float(row["value"]) if text.known(row["value"]) else None for row in rows]
@@ -49,7 +59,15 @@ def trend(
         }
     ]
     unit = (rows[0].get("unit") if rows else "") or "%"
-    shapes, notes = _target(threshold, high, level, starts, closes, days)
+    beside = [*_before(rows, days, (threshold, high), noun), *_pace(pace)]
+    data += beside
+    heights = values + [value for trace in beside for value in trace["y"]]
+    if text.known(threshold) and not steps and (starts or days):
+        steps = [(starts or date.fromisoformat(days[0]), float(threshold))]
+    shapes, notes = _target(steps, high, level, closes, days)
+    for shape, note in map(_marked, marks):
+        shapes.append(shape)
+        notes.append(note)
     return {
         "data": data,
         "layout": {
@@ -65,7 +83,7 @@ def trend(
             },
             "yaxis": {
                 "ticksuffix": f" {unit}",
-                "range": _range(values, threshold, high, unit),
+                "range": _range(heights, threshold, high, unit),
                 "nticks": 6,
                 "exponentformat": "none",  # no letters for millions
                 "separatethousands": True,
@@ -100,45 +118,97 @@ def _words(row: dict[str, Any], lines: tuple[Any, ...], noun: str) -> str:
     return f"{period}: {text.value(row, *lines)}{told}{revised}"
 
 
+def _before(
+    rows: Sequence[dict[str, Any]], days: list[str], lines: tuple[Any, ...], noun: str
+) -> list[dict[str, Any]]:
+    """The same periods a year earlier, dotted, without points; nothing when nothing is known."""
+    earlier = [row.get("before") or {} for row in rows]
+    values = [float(row["value"]) if text.known(row.get("value")) else None for row in earlier]
+    if all(value is None for value in values):
+        return []
+    words = [f"{_words(row, lines, noun)} (cùng kỳ năm trước)" if row else "" for row in earlier]
+    return [_line(days, values, words, "1px,4px")]
+
+
+def _pace(points: Sequence[tuple[date, float]]) -> list[dict[str, Any]]:
+    """The required pace: straight from the baseline to the threshold on the closing date."""
+    if not points:
+        return []
+    words = [f"Đường tiến độ {text.day(day)}: {text.share(value)}" for day, value in points]
+    days = [day.isoformat() for day, _ in points]
+    return [_line(days, [value for _, value in points], words, "10px,4px")]
+
+
+def _line(days: list[str], values: Any, words: list[str], dash: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": days,
+        "y": values,
+        "text": words,
+        "hovertemplate": "%{text}<extra></extra>",
+        "connectgaps": False,
+        "line": {"color": theme.SECOND, "width": 1.5, "dash": dash},
+    }
+
+
+def _marked(mark: Mark) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A thin line on a day, its mark above the drawing."""
+    words, day = mark
+    at = day.isoformat()
+    shape = _upright(at) | {"opacity": 0.3}
+    shape["line"] = shape["line"] | {"dash": "2px,3px"}
+    return shape, _note(at, 1, words, yref="paper", yanchor="bottom", xshift=0)
+
+
+def _upright(at: str) -> dict[str, Any]:
+    return {
+        "type": "line",
+        "x0": at,
+        "x1": at,
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "line": {"color": theme.TEXT, "width": 1},
+        "opacity": 0.5,
+    }
+
+
+def _steps(steps: Sequence[tuple[date, float]], high: Any, last: str) -> list[dict[str, Any]]:
+    """A line for each threshold until the next one begins, and one up or down to it."""
+    ends = [day.isoformat() for day, _ in steps[1:]] + [last]
+    line = {"color": theme.TEXT, "width": 1.5, "dash": "6px,5px"}
+    shapes: list[dict[str, Any]] = []
+    for at, ((day, value), end) in enumerate(zip(steps, ends, strict=True)):
+        begins = day.isoformat()
+        band = text.known(high) and at == len(steps) - 1
+        flat = {"x0": begins, "x1": end, "y0": value, "y1": float(high) if band else value}
+        fill = {"type": "rect", "fillcolor": "rgba(184,192,200,0.10)"} if band else {"type": "line"}
+        if at:
+            rise = {"x0": begins, "x1": begins, "y0": steps[at - 1][1], "y1": value}
+            shapes.append(rise | {"type": "line", "line": line, "layer": "above"})
+        shapes.append(flat | fill | {"line": line, "layer": "above"})
+    return shapes
+
+
 def _target(
-    threshold: Any,
+    steps: Sequence[tuple[date, float]],
     high: Any,
     level: str,
-    starts: date | None,
     closes: date | None,
     days: list[str],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     shapes: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
-    first = starts.isoformat() if starts else days[0] if days else None
     last = closes.isoformat() if closes else days[-1] if days else None
-    if text.known(threshold) and first and last:
-        shape = {
-            "x0": first,
-            "x1": last,
-            "y0": float(threshold),
-            "y1": float(high if text.known(high) else threshold),
-            "line": {"color": theme.TEXT, "width": 1.5, "dash": "6px,5px"},
-            "layer": "above",
-        }
-        band = text.known(high)
-        fill = {"type": "rect", "fillcolor": "rgba(184,192,200,0.10)"} if band else {"type": "line"}
-        shapes.append(shape | fill)
-        notes.append(
-            _note(first, float(threshold), f"Mức giao {level}", xanchor="left", yanchor="bottom")
-        )
+    if steps and last:
+        shapes += _steps(steps, high, last)
+        first, value = steps[-1]
+        words = f"Mức giao {level}"
+        notes.append(_note(first.isoformat(), value, words, xanchor="left", yanchor="bottom"))
     if closes:
         mark = closes.isoformat()
-        shapes.append({
-            "type": "line",
-            "x0": mark,
-            "x1": mark,
-            "y0": 0,
-            "y1": 1,
-            "yref": "paper",
-            "line": {"color": theme.TEXT, "width": 1},
-            "opacity": 0.5,
-        })
+        shapes.append(_upright(mark))
         notes.append(
             _note(
                 mark, 1, f"chốt {text.day(closes)}",

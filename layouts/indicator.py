@@ -10,6 +10,7 @@ from kpi import query
 from layouts import (
     answercard,
     assessments,
+    chartnotes,
     components,
     figures,
     framechoice,
@@ -39,7 +40,7 @@ from layouts.slots import changed, marks, memory
 from layouts.state import ask, callback, desk, home, link
 from layouts.view import FILTERS, GRAINS, View, again, look
 
-PARTS = ("head", "trend", "months", "revisions", "ranking", "answer")
+PARTS = ("head", "trend", "months", "revisions", "ranking", "answer", "notes")
 
 
 def layout(**given: Any) -> Piece:
@@ -67,6 +68,7 @@ def pieces(view: View) -> dict[str, Any]:
         "months": month_table(view, rows, revisionlist.notes(view, revised)),
         "revisions": revisionlist.below(view, revised),
         "ranking": [ranking(view), *readings(view)],
+        "notes": chartnotes.notes(view, rows),
     }
 
 
@@ -77,6 +79,7 @@ def pieces(view: View) -> dict[str, Any]:
     Output("indicator-revisions", "children"),
     Output("indicator-ranking", "children"),
     Output("indicator-answer", "children"),
+    Output("indicator-notes", "children"),
     Output("indicator-seen", "data"),
     Input("live", "data"),
     State("indicator-view", "data"),
@@ -164,6 +167,7 @@ def _with_source(view: View) -> list[Piece]:
                 shown["months"],
                 label=f"{title} của {view.indicator['name']}, {view.unit.name}",
             ),
+            html.Div(shown["notes"], id="indicator-notes", className="chart-notes"),
             html.Div(shown["revisions"], id="indicator-revisions"),
             note=components.downloads("/api/v1/values", link, many, **asked),
         ),
@@ -388,17 +392,15 @@ def _grains(view: View) -> Piece:
 
 
 def months(view: View) -> list[Row]:
-    """Every period of the history, at this org unit."""
-    frame = ask(
-        query.values,
-        indicators=[view.key],
-        org_units=[view.org_unit],
-        grain=view.span.grain,
-        first=view.span.first,
-        last=view.span.last,
-        **view.framed,
-    )
-    return frame.to_dict("records")
+    """Every period of the history, at this org unit; ``before`` is the one of a year earlier."""
+    first, last = view.span.first, view.span.last
+    year = {"month": 12, "quarter": 4}.get(view.span.grain, 0)
+    asked = {"indicators": [view.key], "org_units": [view.org_unit], "grain": view.span.grain}
+    asked |= view.framed
+    found = ask(query.values, first=first.previous(year), last=last, **asked).to_dict("records")
+    if not year:
+        return found
+    return [row | {"before": old} for row, old in zip(found[year:], found, strict=False)]
 
 
 def _noted(row: Row, revised_as: str = "") -> str:
@@ -419,13 +421,16 @@ def trend(view: View, rows: list[Row]) -> figures.Figure:
         starts=text.as_date(target.get("valid_from")),
         closes=view.part.closing if view.part else None,
         noun=view.part.noun if view.part else "",
+        pace=chartnotes.pace(view),
+        marks=chartnotes.marks(view),
     )
 
 
 def month_table(view: View, rows: list[Row], revised: dict[str, str] | None = None) -> Piece:
     """The chart's numbers as a table, newest first; ``revised`` are the corrections by period."""
     said = revised or {}
-    head = ["Kỳ", ("Tử số", "num"), ("Mẫu số", "num"), ("Giá trị", "num"), "Ghi chú"]
+    earlier = [("Cùng kỳ năm trước", "num")] if view.span.grain != "year" else []
+    head = ["Kỳ", ("Tử số", "num"), ("Mẫu số", "num"), ("Giá trị", "num"), *earlier, "Ghi chú"]
     return components.table(
         head,
         [
@@ -434,6 +439,7 @@ def month_table(view: View, rows: list[Row], revised: dict[str, str] | None = No
                 text.number(row["numerator"]),
                 text.number(row["denominator"]),
                 text.value(row, *view.borders),
+                *([text.value(row["before"], *view.borders)] if earlier else []),
                 text.REASONS.get(row.get("reason") or "", "")
                 or _noted(row, said.get(row["period"], "")),
             )

@@ -7,7 +7,7 @@ from typing import Any
 from dash import Input, Output, State, dcc, html
 
 from ioc.errors import IocError
-from layouts import components, text
+from layouts import chartnotes, components, text
 from layouts.components import Piece
 from layouts.indicator import month_table, months, trend
 from layouts.lines import indicators
@@ -16,7 +16,7 @@ from layouts.slots import changed, marks, memory
 from layouts.state import callback, link
 from layouts.view import View, look
 
-PARTS = ("trend", "months")
+PARTS = ("trend", "months", "notes")
 
 
 def card(sector: Sector) -> Piece:
@@ -42,6 +42,7 @@ def card(sector: Sector) -> Piece:
                 label=f"Diễn biến từng {text.GRAINS[own]} của {view.indicator['name']},"
                 f" {view.unit.name}",
             ),
+            html.Div(shown["notes"], id="sector-trend-notes", className="chart-notes"),
             html.P(
                 dcc.Link("Xem chỉ số này", href=view.address()), className="map-more"
             ),
@@ -59,12 +60,17 @@ def _view(key: str) -> View | None:
 def pieces(view: View) -> dict[str, Any]:
     """The chart and its table."""
     found = months(view)
-    return {"trend": trend(view, found), "months": month_table(view, found)}
+    return {
+        "trend": trend(view, found),
+        "months": month_table(view, found),
+        "notes": chartnotes.notes(view, found),
+    }
 
 
 @callback(
     Output("sector-trend", "figure"),
     Output("sector-trend-table", "children"),
+    Output("sector-trend-notes", "children"),
     Output("sector-trend-seen", "data"),
     Input("live", "data"),
     State("sector-asked", "data"),

@@ -197,7 +197,7 @@ TEMPLATE: dict[str, Any] = {
             "bordercolor": LINE,
             "font": {"family": FONT, "size": 14, "color": TEXT},
         },
-        "margin": {"l": 56, "r": 24, "t": 16, "b": 36},
+        "margin": {"l": 56, "r": 24, "t": 24, "b": 36},
         "showlegend": False,
         "xaxis": {
             "gridcolor": "rgba(0,0,0,0)",

@@ -141,3 +141,45 @@ def test_every_chart_has_its_twin_and_there_is_no_other_way_to_draw_one():
     assert [p.name for p in folder.rglob("*.py") if "dcc.Graph(" in p.read_text()] == [
         "components.py"
     ]
+
+
+# --- what is drawn beside the values -------------------------------------------------------------
+
+
+def test_the_same_period_last_year_is_dotted_and_never_guessed():
+    rows = [
+        month("2025-10", 1.0, 2.0) | {"before": month("2024-10", 1.0, 4.0)},
+        month("2025-11", 1.0, 2.0) | {"before": month("2024-11", NAN, NAN)},
+        month("2025-12", 1.0, 2.0) | {"before": {}},
+    ]
+    values, before = figures.trend(rows)["data"]
+    assert before["y"] == [25.0, None, None] and before["x"] == values["x"]
+    assert before["connectgaps"] is False and before["line"]["dash"] != "solid"
+    assert before["text"][0].replace("\u00a0", " ") == (
+        "tháng 10/2024: 25 % (1/4) (cùng kỳ năm trước)"
+    )
+    assert len(figures.trend(ROWS)["data"]) == 1  # nothing known, nothing drawn
+
+
+def test_the_pace_is_a_straight_line_between_its_ends():
+    ends = [(date(2021, 12, 31), 20.0), (date(2025, 12, 31), 80.0)]
+    line = drawn(threshold=80, pace=ends)["data"][1]
+    assert (line["x"], line["y"]) == (["2021-12-31", "2025-12-31"], [20.0, 80.0])
+    assert "31/12/2025" in line["text"][1] and line["line"]["dash"]
+
+
+def test_a_target_that_moves_is_a_line_in_steps():
+    steps = [(date(2021, 1, 1), 40.0), (date(2023, 1, 1), 60.0)]
+    shapes = drawn(threshold=60, level="từ 60 %", steps=steps, closes=date(2025, 12, 31))["layout"]
+    flat = [(s["x0"], s["x1"], s["y0"], s["y1"]) for s in shapes["shapes"][:3]]
+    assert flat == [
+        ("2021-01-01", "2023-01-01", 40.0, 40.0),
+        ("2023-01-01", "2023-01-01", 40.0, 60.0),
+        ("2023-01-01", "2025-12-31", 60.0, 60.0),
+    ]
+
+
+def test_what_happened_is_marked_on_its_day():
+    layout = drawn(marks=[("1", date(2025, 7, 1))])["layout"]
+    (line,), (note,) = layout["shapes"], layout["annotations"]
+    assert line["x0"] == line["x1"] == note["x"] == "2025-07-01" and note["text"] == "1"

@@ -223,7 +223,7 @@ def test_a_chart_and_its_table_show_the_rows_of_their_csv(
     assert [row[:4] for row in shown] == expected
     for row, said in zip(reversed(rows), shown, strict=True):
         if row["reason"]:
-            assert said[4] == text.REASONS[row["reason"]], row["period"]
+            assert said[-1] == text.REASONS[row["reason"]], row["period"]
     seen.page.close()
 
 
