@@ -53,6 +53,11 @@ def choices(store: KpiStore, target: str = "") -> list[Choice]:
         return [row for row in _chosen(connection, FAR) if target in ("", row.target)]
 
 
+def chosen(connection: Connection) -> list[Choice]:
+    """Every reading that was chosen, newest first, in a snapshot that is open."""
+    return _chosen(connection, FAR)
+
+
 def in_force(
     connection: Connection, targets: Sequence[Target], as_of: datetime | None = None
 ) -> list[Target]:

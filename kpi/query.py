@@ -18,6 +18,7 @@ from kpi.answer import Answer, Snapshot
 from kpi.assessments import VERDICTS, assessments
 from kpi.casefile import CaseFile, Counted, Version, case_file
 from kpi.cases import ENDED, place, records
+from kpi.changes import CAUSES, changes
 from kpi.closings import closings
 from kpi.decided import choices, signed
 from kpi.frames import FRAMES, frame_of
@@ -49,6 +50,7 @@ from kpi.store import KpiStore
 from kpi.validation import RULES
 
 __all__ = [
+    "CAUSES",
     "ENDED",
     "FRAMES",
     "REFUSED_ROWS",
@@ -68,6 +70,7 @@ __all__ = [
     "at_head",
     "behind_since",
     "case_file",
+    "changes",
     "choices",
     "closings",
     "features",

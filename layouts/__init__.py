@@ -26,6 +26,7 @@ PAGES = (
     Page("/records", "layouts.records", "Hồ sơ, phản ánh"),
     Page("/record/<source>/<key>", "layouts.record", "Bản ghi"),
     Page("/lineage", "layouts.lineage", "Nguồn gốc của con số"),
+    Page("/changes", "layouts.changes", "Thay đổi của chỉ tiêu", "Thay đổi"),
     Page("/definitions", "layouts.definitions", "Định nghĩa chỉ tiêu", "Định nghĩa"),
     Page("/upload", "layouts.upload", "Nhập tay", "Nhập tay"),
     Page("/operator", "layouts.operator", "Điều khiển màn hình tường"),

@@ -34,7 +34,7 @@ KEPT = 128
 OUTSIDE = "Tài khoản này chưa được giao đơn vị nào."
 FILTERS = (
     "q task project sector source kind state org_unit element indicator target level grain from to"
-    " on as_of frame open overdue located days limit after figure sort run period"
+    " on since as_of frame open overdue located days limit after figure sort run period"
 ).split()
 
 

@@ -149,7 +149,8 @@ def pieces(piece: Any) -> Iterator[Any]:
 
 WORDS = (
     "/admin /admin/people /admin/devices /admin/sources /admin/readings /admin/audit /admin/usage"
-    " /sector /sources /search /records /lineage /definitions /upload /orientation /operator"
+    " /sector /sources /search /records /lineage /changes /definitions /upload /orientation"
+    " /operator"
 ).split()
 """Pages that have lists and words, and no figure unless the address names one."""
 

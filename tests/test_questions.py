@@ -54,13 +54,17 @@ COLUMNS = {
     "rollout": "service name org_unit code area state since checked_on evidence source key"
     " data_as_of polled_at late_at stale_at freshness",
     "lineage": "step id parent element org_unit period value known_at source run hash",
+    "changes": "target indicator org_unit code name level figure causes period_before"
+    " numerator_before denominator_before value_before status_before reading_before period"
+    " numerator denominator value unit status reading known_at source run given_by decided_at"
+    " config definition",
     "revisions": "indicator org_unit code name level grain period known_at numerator_before"
     " denominator_before value_before numerator denominator value unit source run given_by"
     " definition",
 }
 """What everyone may rely on; a question may add columns after these."""
 
-PAST = ("standings", "values", "records", "projects", "rollout", "lineage", "revisions")
+PAST = ("standings", "values", "records", "projects", "rollout", "lineage", "revisions", "changes")
 """Questions that may be asked as of an instant."""
 
 

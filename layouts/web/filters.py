@@ -34,6 +34,7 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         query.revisions,
         ("indicator", "org_unit", "level", "grain", "from", "to", "on", "as_of"),
     ),
+    "changes": (query.changes, ("target", "org_unit", "level", "since", "as_of")),
     "targets": (query.targets, ("target", "on")),
     "indicators": (query.indicators, ("indicator", "on")),
     "org-units": (query.org_units, ("org_unit", "level", "on")),
@@ -162,8 +163,8 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
                 raise _bad(name, f"{text!r} không phải kỳ (2025, 2025-Q2, 2025-06)") from error
         case "on":
             return _date(name, text)
-        case "as_of":
-            return as_of(text, now)
+        case "as_of" | "since":
+            return as_of(text, now, name)
         case "run" if re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", text):
             return [int(part) for part in text.split(",")]
         case "run":
@@ -181,25 +182,25 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
     return [part.strip() for part in text.split(",")]  # a source: one that is gone has rows too
 
 
-def as_of(text: str, now: datetime) -> datetime:
+def as_of(text: str, now: datetime, name: str = "as_of") -> datetime:
     """An instant of knowledge; a bare date is its end at +07:00, or now when it is today.
 
     An address decodes ``+07:00`` to `` 07:00``: both are read.
     """
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        instant = Period.of("day", _date("as_of", text)).ends_at
-        if instant > now >= Period.of("day", _date("as_of", text)).starts_at:
+        instant = Period.of("day", _date(name, text)).ends_at
+        if instant > now >= Period.of("day", _date(name, text)).starts_at:
             return now
     else:
         try:
             instant = datetime.fromisoformat(re.sub(r" (?=\d\d:?\d\d$)", "+", text))
             instant = instant.astimezone(UTC) if instant.tzinfo else instant
         except (ValueError, OverflowError) as error:
-            raise _bad("as_of", f"{text!r} không phải thời điểm ISO 8601") from error
+            raise _bad(name, f"{text!r} không phải thời điểm ISO 8601") from error
         if instant.tzinfo is None:
-            raise _bad("as_of", "thiếu múi giờ, ví dụ 2025-06-30T17:00:00+07:00")
+            raise _bad(name, "thiếu múi giờ, ví dụ 2025-06-30T17:00:00+07:00")
     if instant > now or instant.year < 2000:
-        raise _bad("as_of", "phải từ năm 2000 đến bây giờ")
+        raise _bad(name, "phải từ năm 2000 đến bây giờ")
     return instant
 
 

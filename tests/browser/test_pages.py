@@ -44,6 +44,8 @@ PAGES = (
     "/sector/field_feedback",  # no target
     "/sector/meetings?indicator=I07b",  # districts alone
     "/sector/archives",  # without a source
+    "/changes",
+    "/changes?since=2025-06-15&as_of=2025-07-15",
     "/projects",
     "/orientation",
     "/projects?state=overdue",
