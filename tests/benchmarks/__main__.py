@@ -2,8 +2,8 @@
 
 ARGS="--store FOLDER"   keep the reference store there and take it when it is there already
 ARGS="--dossiers N"     another size of the reference store
-ARGS="--only read,w6"    only these groups: read rights screens asof poll20 w6 postgres rest
-                        elements map
+ARGS="--only read,w6"    only these groups: read rights w3 screens asof elements poll20 w6
+                        postgres rest map
 """
 
 import argparse
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.benchmarks import (
+    drilling,
     map,
     measure,
     polling,
@@ -27,6 +28,7 @@ from tests.benchmarks.measure import Line, fact, say, show
 GROUPS = (
     "read",
     "rights",
+    "w3",
     "screens",
     "asof",
     "elements",
@@ -75,6 +77,7 @@ def _groups(folder: Path, dossiers: int) -> dict[str, Callable[[], Iterator[Line
         "rights": with_reference(
             lambda store: reading.with_rights(store, scratch, size, times=120)
         ),
+        "w3": with_reference(lambda store: drilling.lines(store, scratch, size, times=60)),
         "screens": with_reference(lambda store: screens.lines(store, scratch, size)),
         "asof": with_reference(lambda store: reading.as_of(store, size, times=30)),
         "poll20": with_reference(lambda store: writing.poll_of_changes(store, size, times=60)),

@@ -45,6 +45,21 @@ _MONTHS = (
     f" x.superseded_at = {FAR}"
 )
 
+_BOTH = "x.element IN ('dossiers_fully_online', 'dossiers_resolved')"
+DAYS = (
+    f"SELECT x.element, x.day, x.value, x.known_at FROM observation x WHERE {_BOTH}"
+    f" AND x.org_unit = ? AND x.day BETWEEN ? AND ? AND x.superseded_at = {FAR}"
+)
+"""Org unit, first and last day."""
+RANKING = (
+    "SELECT x.element, x.org_unit, x.value, x.units, x.known_at FROM closure c"
+    " JOIN org_unit o ON o.uid = c.leaf AND o.level = 'commune'"
+    f" CROSS JOIN rollup x ON x.org_unit = o.uid AND {_BOTH}"
+    " WHERE c.ancestor = ? AND o.opened_day <= ? AND o.closed_day >= ? AND x.period = ?"
+    f" AND x.superseded_at = {FAR}"
+)
+"""Area, the day on which its communes are counted (twice), month."""
+
 
 def create() -> Flask:
     """The app; ``BENCH_DATABASE`` is the store's file, ``BENCH_BYTES`` a folder of answers."""
@@ -81,6 +96,20 @@ def create() -> Flask:
             parts["months"] = sql(_MONTHS, month - MONTHS + 1, month, AREA)
         return answer(version=sql("SELECT version FROM boundary"), **parts)
 
+    def figures(text: str, *values: Any) -> Response:
+        rows, sources = sql(text, *values), sql(_SOURCES)
+        return answer(rows=rows, sources=sources, version=sql("SELECT version FROM boundary"))
+
+    @app.get("/w3/days")
+    def w3_days() -> Response:
+        first, last = int(request.args["first"]), int(request.args["last"])
+        return figures(DAYS, request.args["unit"], first, last)
+
+    @app.get("/w3/ranking")
+    def w3_ranking() -> Response:
+        day = int(request.args["day"])
+        return figures(RANKING, AREA, day, day, int(request.args["month"]))
+
     @app.get("/events")
     def events() -> Response:
         def beats() -> Iterator[bytes]:
@@ -110,8 +139,7 @@ def create_product() -> Flask:
 def create_limited() -> Flask:
     """The same, for a head who may read one subtree and two classes of indicators."""
     from app import create_app
-    from ioc.principal import Principal
     from ioc.settings import Settings
+    from tests.benchmarks.reference import HEAD
 
-    head = Principal("đo", "head", frozenset({AREA}), frozenset({"public", "internal"}))
-    return create_app(Settings.from_env(), identify=lambda: head).server
+    return create_app(Settings.from_env(), identify=lambda: HEAD).server

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from html import unescape
 from pathlib import Path
@@ -184,12 +184,17 @@ def callback_body(
 
 
 def as_of(store: KpiStore, size: str, *, times: int) -> Iterator[Line]:
-    """Standings and sixty months as they were known yesterday, beside what is known now."""
-    who, now = Principal.local_admin(), datetime.now(UTC)
+    """Standings and sixty months as they were known at an instant, beside what is known now.
+
+    The clock stands a month after the first load: every instant since is answered by its own
+    minute or day, and only one from before by the weeks of the source's change times.
+    """
+    who, now = Principal.local_admin(), datetime.now(UTC) + timedelta(days=30)
     last = Period.of("month", now.astimezone(LOCAL).date())
     moments = (
         ("trong 7 ngày", now - timedelta(days=1)),
         ("cuối ngày", day_start(now - timedelta(days=20))),
+        ("trước lần nạp đầu", Period.of("month", date(2025, 6, 1)).ends_at),
     )
 
     def standings(moment: datetime | None) -> list[tuple]:

@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateTable
 from connectors.config import load_sources
 from ioc.model import Counts
 from ioc.orgunits import OrgUnits
+from ioc.principal import Principal
 from ioc.source import Source
 from kpi import health, intake, schema
 from kpi.catalogue import load_catalogue
@@ -23,6 +24,8 @@ from tests.benchmarks import dossiers
 
 SOURCES = {source.id: source for source in load_sources()}
 DOSSIERS, STAFF = SOURCES["public_services"], SOURCES["staff"]
+HEAD = Principal("đo", "head", frozenset({"area-qb"}), frozenset({"public", "internal"}))
+"""Who may read one subtree and two classes of indicators."""
 
 
 @contextmanager
