@@ -66,7 +66,7 @@ def merged(
     several = [family for family in families.values() if len(family.members) > 1]
     known = everybody(families.values())
     raw = sums.read(snapshot, source, elements, known, periods)
-    months = _months(snapshot, source, elements, everybody(several), periods)
+    months = months_of(snapshot, source, elements, everybody(several), periods)
     readable = {uid: frame.readable(tree, family) for uid, family in families.items()}
     pairs = [(one.unit.uid, part.uid) for one in several for part in readable[one.unit.uid]]
     unions = _unions(snapshot, elements, pairs, periods)
@@ -105,7 +105,7 @@ def _refused(
     return reason
 
 
-def _months(
+def months_of(
     snapshot: Snapshot,
     source: SourceState,
     elements: list[Element],
@@ -124,25 +124,30 @@ def _months(
 def _stock(
     element: Element, members: tuple[OrgUnit, ...], months: Found, period: Period
 ) -> list[Side]:
-    """What each member said last, in the last month of a period in which one of them reported.
-
-    As in an area: members open at the end of that month, what they said in its calendar year,
-    counted only where they said it in the month itself.
-    """
+    """What each member said last, in the last month of a period in which one of them reported."""
     for month in reversed([one.key for one in period.months()]):
-        said = []
-        for one in members:
-            if one.open_on(Period("month", month).end):
-                carried = range(month, month // 12 * 12 - 1, -1)
-                seen = (months.get((element.id, one.uid, m)) for m in carried)
-                said.append(next((side for side in seen if side), None))
-        told = [side for side in said if side]
-        if any(side[2] == month for side in told):
-            return [
-                (value, units if upto == month else 0, month, known, revised)
-                for value, units, upto, known, revised in told
-            ]
+        told = carried(element, members, months, month)
+        if any(side[1] for side in told):
+            return told
     return []
+
+
+def carried(element: Element, members: Iterable[OrgUnit], months: Found, month: int) -> list[Side]:
+    """What each org unit open at the end of a month said last in its calendar year, as in an area.
+
+    It counts as one that reports only where it said so in the month itself.
+    """
+    end, told = Period("month", month).end, []
+    for one in members:
+        if one.open_on(end):
+            seen = (
+                months.get((element.id, one.uid, m)) for m in range(month, month // 12 * 12 - 1, -1)
+            )
+            said = next((side for side in seen if side), None)
+            if said is not None:
+                value, units, upto, known, revised = said
+                told.append((value, units if upto == month else 0, month, known, revised))
+    return told
 
 
 def _unions(

@@ -27,6 +27,7 @@ from kpi.geometry import Layer, features, layers
 from kpi.judging import local_date
 from kpi.lineage import STEPS, lineage
 from kpi.pace import behind_since
+from kpi.pivot import pivot
 from kpi.polls import asked, form, rejections, runs, sources, uploads
 from kpi.portfolio import projects
 from kpi.registers import indicators, org_units, targets, tasks
@@ -82,6 +83,7 @@ __all__ = [
     "leads",
     "lineage",
     "org_units",
+    "pivot",
     "place",
     "projects",
     "records",

@@ -15,6 +15,7 @@ from layouts import (
     figures,
     framechoice,
     lately,
+    pivotcard,
     places,
     revisionlist,
     shell,
@@ -40,7 +41,7 @@ from layouts.slots import changed, marks, memory
 from layouts.state import ask, callback, desk, home, link
 from layouts.view import FILTERS, GRAINS, View, again, look
 
-PARTS = ("head", "trend", "months", "revisions", "ranking", "answer", "notes")
+PARTS = ("head", "trend", "months", "revisions", "ranking", "answer", "notes", "pivot")
 
 
 def layout(**given: Any) -> Piece:
@@ -69,6 +70,7 @@ def pieces(view: View) -> dict[str, Any]:
         "revisions": revisionlist.below(view, revised),
         "ranking": [ranking(view), *readings(view)],
         "notes": chartnotes.notes(view, rows),
+        "pivot": pivotcard.card(view),
     }
 
 
@@ -80,6 +82,7 @@ def pieces(view: View) -> dict[str, Any]:
     Output("indicator-ranking", "children"),
     Output("indicator-answer", "children"),
     Output("indicator-notes", "children"),
+    Output("indicator-pivot", "children"),
     Output("indicator-seen", "data"),
     Input("live", "data"),
     State("indicator-view", "data"),
@@ -178,6 +181,7 @@ def _with_source(view: View) -> list[Piece]:
             ],
             className="columns",
         ),
+        html.Div(shown["pivot"], id="indicator-pivot"),
     ]
 
 

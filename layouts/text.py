@@ -347,6 +347,7 @@ REASONS = {  # why a cell is empty
     "not_covered": "nguồn chưa đọc đến kỳ này",
     "zero_denominator": "mẫu số bằng 0",
     "suppressed": "che vì số người quá ít",
+    "not_summable": "không cộng được: một mục có thể có ở nhiều đơn vị",
     "not_comparable": "không so sánh được",
     "out_of_scope": "có đơn vị cũ ngoài phạm vi được xem",
 }

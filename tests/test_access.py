@@ -266,7 +266,12 @@ def filled(path: str) -> str:
 
 ASKED: dict[str, tuple[str, ...]] = {
     "standings": ("", "level=commune", "level=department", "level=area"),
-    "values": ("from=2025-01&to=2025-12", "from=2025-12&to=2025-12&level=commune"),
+    "values": (
+        "from=2025-01&to=2025-12",
+        "from=2025-12&to=2025-12&level=commune",
+        "from=2024-12&to=2024-12&level=commune&frame=today",
+    ),
+    "pivot": ("from=2024&to=2025", "from=2024&to=2025&level=commune&frame=today"),
     "records": ("", "element=dossiers_resolved&from=2025-12&to=2025-12", "open=1"),
     "lineage": ("indicator=I02b&from=2025-12&to=2025-12", "indicator=I07c&from=2025&to=2025"),
     "search": ("q=xa", "q=18880", "q=I02"),

@@ -22,6 +22,7 @@ from tests.worlds import (
     MEETINGS,
     STAFF,
     TRANSFORMATION,
+    World,
     dossier,
     dossiers,
     plain,
@@ -60,8 +61,7 @@ def everywhere(tree: OrgUnits) -> list[Record]:
     return told
 
 
-@pytest.fixture
-def full(live):
+def filled(live: World) -> World:
     """Something of every kind on both sides of every reform."""
     tree = live.store.orgunits
     live.poll(DOSSIERS, everywhere(tree))
@@ -81,6 +81,12 @@ def full(live):
         share("districts_dx_succeeded districts_dx_assessed", "450", "2025-06", 1, 1),
     )
     return live
+
+
+@pytest.fixture
+def full(live):
+    """A world full of it."""
+    return filled(live)
 
 
 def test_a_territorys_figures_are_the_same_in_all_three_frames(full):

@@ -1,5 +1,7 @@
 """The pages as a reader gets them: exact sentences, outcomes before live figures, no false good."""
 
+import csv
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -424,10 +426,28 @@ def test_the_frame_of_an_address_holds_for_the_whole_page_and_its_files(reader):
     assert "Đơn vị như khi đó" in [p.children for p in other if getattr(p, "className", "") == "on"]
 
 
+def test_the_pivot_of_a_page_has_the_rows_of_its_file(reader):
+    for asked in ({"level": "department"}, {"grain": "month", "from": "2025-11", "to": "2026-02"}):
+        pieces = reader.see(indicator.layout, key="I02b", **asked)
+        (table,) = [p for p in pieces if getattr(p, "className", "") == "pivot"]
+        (file,) = [p.href for p in pieces if "/pivot.csv" in (getattr(p, "href", None) or "")]
+        told = reader.app.server.test_client().get(file, base_url="http://127.0.0.1").text
+        lines = list(csv.DictReader(io.StringIO(told.lstrip("\ufeff"))))
+        drawn = [p for p in walk(table) if type(p).__name__ == "Td" and words([p])]
+        assert len(drawn) == len(lines) > 0
+        whole = [row for row in lines if row["row"] == "whole"]
+        assert whole[-1]["org_unit"] == "area-qb"
+        foot = words([p for p in walk(table) if type(p).__name__ == "Tfoot"])
+        for row in whole:
+            if row["denominator"] not in ("", "0"):
+                assert f"{row['numerator']}/{row['denominator']}" in foot
+        assert "Còn lại" in foot and "Cộng các đơn vị liệt kê" in foot
+
+
 def test_the_file_behind_a_page_answers_with_the_same_question(reader):
     pieces = reader.see(indicator.layout, key="I02b", level="department")
     links = [p.href for p in pieces if getattr(p, "href", None) and p.href.startswith("/api/v1/")]
-    assert len(links) == 4
+    assert len(links) == 6
     client = reader.app.server.test_client()
     for href in links:
         assert client.get(href, base_url="http://127.0.0.1").status_code == 200, href

@@ -58,13 +58,25 @@ COLUMNS = {
     " numerator_before denominator_before value_before status_before reading_before period"
     " numerator denominator value unit status reading known_at source run given_by decided_at"
     " config definition",
+    "pivot": "indicator org_unit code name level grain period numerator denominator value unit"
+    " coverage reason known_at revised run definition by_hand hand_run parts row",
     "revisions": "indicator org_unit code name level grain period known_at numerator_before"
     " denominator_before value_before numerator denominator value unit source run given_by"
     " definition",
 }
 """What everyone may rely on; a question may add columns after these."""
 
-PAST = ("standings", "values", "records", "projects", "rollout", "lineage", "revisions", "changes")
+PAST = (
+    "standings",
+    "values",
+    "records",
+    "projects",
+    "rollout",
+    "lineage",
+    "revisions",
+    "changes",
+    "pivot",
+)
 """Questions that may be asked as of an instant."""
 
 
@@ -97,6 +109,13 @@ def ask(world, name: str, **filters) -> query.Answer:
             "first": Period.parse("2025-04"),
             "last": Period.parse("2025-06"),
             "org_units": ["area-qb", "area-450", "department-STP-2021-01-01"],
+        } | filters
+    if name == "pivot":
+        filters = {
+            "indicators": ["I02a", "I02b", "I12a", "I03"],
+            "first": Period.parse("2024"),
+            "last": Period.parse("2026"),
+            "level": "department",
         } | filters
     if name == "revisions":
         filters = {"first": Period.parse("2024-01"), "last": Period.parse("2024-03")} | filters

@@ -35,6 +35,10 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         ("indicator", "org_unit", "level", "grain", "from", "to", "on", "as_of"),
     ),
     "changes": (query.changes, ("target", "org_unit", "level", "since", "as_of")),
+    "pivot": (
+        query.pivot,
+        ("indicator", "org_unit", "level", "grain", "frame", "from", "to", "on", "as_of"),
+    ),
     "targets": (query.targets, ("target", "on")),
     "indicators": (query.indicators, ("indicator", "on")),
     "org-units": (query.org_units, ("org_unit", "level", "on")),
@@ -217,13 +221,13 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
         arguments.setdefault("indicators", [])
         arguments |= {name: p for name, p in (("first", first), ("last", last)) if p}
         return
-    if last is not None and "on" not in arguments:
+    if last is not None and "on" not in arguments and question != "pivot":
         arguments["on"] = min(last.end, today)
-    if question not in ("values", "revisions"):
+    if question not in ("values", "revisions", "pivot"):
         if "as_of" in arguments and "on" in QUESTIONS[question][1]:
             arguments.setdefault("on", today)
         return
-    grain = arguments.setdefault("grain", "month")
+    grain = arguments.setdefault("grain", "year" if question == "pivot" else "month")
     arguments["last"] = Period.of(grain, last.end if last else today)
     back = {"day": 30, "month": 11, "quarter": 7, "year": 4, "ytd": 11}[grain]
     arguments["first"] = (
@@ -231,6 +235,8 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
     )
     if arguments["first"] > arguments["last"]:
         raise _bad("from", "kỳ đầu phải trước kỳ cuối")
+    if question == "pivot":
+        return  # its org units are those of each period, unless a day is asked for
     arguments.setdefault("on", min(arguments["last"].end, today))
     if question == "values":
         arguments.setdefault("indicators", list(store.catalogue.indicators))
