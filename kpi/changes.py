@@ -175,6 +175,7 @@ def _asked(
 
 def _side(snapshot: Snapshot, targets: list[Target], units: list[OrgUnit]) -> _Side:
     day = local_date(snapshot.clock)
+    targets = [target.on(day) for target in targets]
     parts = [part for target in targets for part in target.parts]
     found = {}
     for row in judging.rows(snapshot, targets, parts, units, day):

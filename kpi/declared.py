@@ -153,6 +153,16 @@ class Form:
             found[name] = form
         return found
 
+    def listed(self, key: str) -> list["Form"]:
+        """The mappings of a list, each with its line; what is no list of them is a fault."""
+        value = self.data[key] if self.has(key) else []
+        items = value if isinstance(value, list) else [value]
+        lines = [item.line if isinstance(item, Lined) else self.data.line_of(key) for item in items]
+        return [
+            Form(self.file, f"{self.name}.{key}[{i}]", item, self.faults, line=line)
+            for i, (item, line) in enumerate(zip(items, lines, strict=True))
+        ]
+
     def close(self) -> None:
         """Refuse keys that nobody asked for: mostly misspelt ones."""
         for key in self.data:

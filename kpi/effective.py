@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from kpi.configversions import INDICATORS, TARGETS
 from kpi.schema import FAR, instant_of, micros
-from kpi.targets import Target
+from kpi.targets import Target, Wording
 
 JUDGED = (
     "indicators operator threshold threshold_high second_reading populations judged_over"
@@ -71,14 +71,21 @@ def history(connection: Connection, file: str, since: datetime, until: datetime 
 
 def judged(target: Target) -> tuple[Any, ...]:
     """What decides a target's status."""
-    return tuple(getattr(target, name) for name in JUDGED)
+    return (*(getattr(target, name) for name in JUDGED), target.wordings)
 
 
 def restored(target: Target, said: Mapping[str, Any] | None) -> Target:
     """A target judged by what was kept of it; as it is where nothing was, or it named others."""
     if not said or tuple(said.get("indicators") or ()) != target.indicators:
         return target
-    return replace(target, **dict(_typed(said)))
+    wordings = tuple(_wording(one) for one in said.get("wordings") or ())
+    return replace(target, wordings=wordings, **dict(_typed(said)))
+
+
+def _wording(said: Mapping[str, Any]) -> Wording:
+    days = {"begins": _day(said["begins"])}
+    closing = tuple(filter(None, map(_day, said["closing_dates"])))
+    return Wording(**{**said, **days, "closing_dates": closing})
 
 
 def _typed(said: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -99,7 +99,7 @@ def _rows(
 ) -> Iterator[tuple]:
     if signed is None:
         signed = decided.signatures(snapshot.connection, snapshot.as_of)
-    targets = decided.in_force(snapshot.connection, targets, snapshot.as_of)
+    targets, parts, wordings = _worded(snapshot, targets, parts, on)
     framed, figures = _figures(snapshot, parts, units, on, frame)
     hands = _hands(snapshot, parts, units, figures, framed)
     of_target: dict[str, list[Part]] = {}
@@ -114,7 +114,7 @@ def _rows(
                     unit,
                     figures,
                     hands,
-                    row=_row(snapshot, target, part, unit, figures, on, signed, framed),
+                    row=_row(snapshot, wordings[part], part, unit, figures, on, signed, framed),
                 )
                 for part in of_target.get(target.id, [])
                 if _applies(snapshot, part, unit)
@@ -126,6 +126,21 @@ def _rows(
                 status = COLUMNS.index("status")
                 worst = judged[pace.worst([row[status] for row in judged])]
                 yield (worst[0], "", *worst[2:])
+
+
+def _worded(
+    snapshot: Snapshot, targets: list[Target], parts: list[Part], on: date
+) -> tuple[list[Target], list[Part], dict[Part, Target]]:
+    """Targets and parts as worded on a day, and the wording that judges each part.
+
+    What closed is judged by the wording of its closing date, with the reading that is in force.
+    """
+    dated = {target.id: target.on(on) for target in targets}
+    by_name = {(p.target, p.indicator): p for target in dated.values() for p in target.parts}
+    parts = [by_name[part.target, part.indicator] for part in parts]
+    judging = [dated[part.target].judging(part, on) for part in parts]
+    chosen = decided.in_force(snapshot.connection, judging, snapshot.as_of)
+    return list(dated.values()), parts, dict(zip(parts, chosen, strict=True))
 
 
 def _elements(snapshot: Snapshot, indicator: Indicator) -> tuple[Element | None, Element | None]:

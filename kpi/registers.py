@@ -17,7 +17,7 @@ TARGET_COLUMNS = (
     "target bullet indicators combine sentence citation operator operator_certainty threshold"
     " threshold_high second_reading reading_in_force population judged_over baseline_date"
     " baseline_value closing_date owner valid_from valid_to reading_chosen_by reading_chosen_at"
-    " co_owners owner_name short owner_unit co_owner_names escalation"
+    " co_owners owner_name short owner_unit co_owner_names escalation wordings"
 ).split()
 INDICATOR_COLUMNS = (
     "indicator name short definition numerator denominator factor unit better grain source owner"
@@ -47,6 +47,9 @@ def targets(
     its name; ``co_owner_names`` the names of the others, "; " between them; both are empty where
     the chain of successors broke. ``escalation`` is whom the plan file names to turn to, or empty.
 
+    ``wordings``: where the plan was changed, each day from which it asks something and what (
+    ``2025-01-01 > 70;2025-07-01 > 75``); all else is as worded on the date.
+
     ``operator`` and thresholds are the plan's words as first read; ``reading_in_force`` is what
     judges now, with who chose it and on which day.
     Only those of which ``who`` may read every indicator.
@@ -54,7 +57,8 @@ def targets(
     day = on or local_date(now or right_now())
     catalogue = store.catalogue
     with store.read() as connection:
-        chosen = in_force(connection, targets_of(store, entitled(who, now), targets))
+        worded = [one.on(day) for one in targets_of(store, entitled(who, now), targets)]
+        chosen = in_force(connection, worded)
 
     def joined(items: Iterable[object]) -> str:
         return ";".join(str(item) for item in items)
@@ -89,6 +93,7 @@ def targets(
             _owner_unit(store, t.owner, day),
             "; ".join(filter(None, (_owner_name(store, code, day) for code in t.co_owners))),
             t.escalation,
+            joined(f"{one.begins} {one.rule.text}" for one in t.wordings),
         )
         for t in chosen
     ]

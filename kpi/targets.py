@@ -1,7 +1,7 @@
 """What the plan asks for: targets with their exact sentence, operator, populations and dates."""
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +16,8 @@ OPERATORS = (">", ">=", "range", "qualitative")
 CERTAINTIES = ("explicit", "unclear", "none")
 COMBINES = ("one", "worst", "each_population")
 POPULATIONS = ("area", "department", "district", "commune")
+CHANGED = ("threshold", "threshold_high", "operator", "closing_date")
+YEARS = ("calendar_year", "year_to_date")
 JUDGED_OVER = ("last_month", "year_to_date", "calendar_year", "stock_at_date")
 
 
@@ -55,7 +57,7 @@ class Part:
     @property
     def mode(self) -> str:
         """The grain of its windows: ``year`` for flows of a year, else ``month``."""
-        return "year" if self.judged_over in ("calendar_year", "year_to_date") else "month"
+        return "year" if self.judged_over in YEARS else "month"
 
     @property
     def closing(self) -> Period:
@@ -69,6 +71,24 @@ class Part:
     def closed(self, day: date) -> bool:
         """Whether the closing date lies behind this day."""
         return day > self.closing_date
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a target asks from a day on, and when its parts close."""
+
+    begins: date
+    operator: str
+    threshold: float | None
+    threshold_high: float | None
+    second_reading: str
+    reading_in_force: str
+    closing_dates: tuple[date, ...]
+
+    @property
+    def rule(self) -> Rule:
+        """Its first reading."""
+        return Rule(self.operator, self.threshold, self.threshold_high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +126,8 @@ class Target:
     plan_ends: date
     escalation: str = ""
     """Whom to turn to when the owner does not answer, as the plan file writes it."""
+    wordings: tuple[Wording, ...] = ()
+    """Where the plan was changed: what it asked first, then each change, oldest first."""
 
     @property
     def readings(self) -> tuple[Rule, ...]:
@@ -128,6 +150,31 @@ class Target:
             )
             for indicator, population, closing in rows
         )
+
+    def on(self, day: date) -> "Target":
+        """The target as it was worded on a day; what changes later moves nothing of that day.
+
+        Before its first wording that one counts. To be asked of a target before ``in_force``: a
+        choice among readings is made again for the wording of the day.
+        """
+        if not self.wordings:
+            return self
+        begun = [one for one in self.wordings if one.begins <= day]
+        said = begun[-1] if begun else self.wordings[0]
+        return replace(
+            self,
+            operator=said.operator,
+            threshold=said.threshold,
+            threshold_high=said.threshold_high,
+            second_reading=said.second_reading,
+            reading_in_force=said.reading_in_force,
+            closing_dates=said.closing_dates,
+        )
+
+    def judging(self, part: Part, day: date) -> "Target":
+        """The wording that judges a part on a day: once it is closed, that of its closing date."""
+        worded = self.on(day)
+        return self.on(part.closing_date) if part.closed(day) else worded
 
     def valid_on(self, day: date) -> bool:
         """Whether this wording is in force on the day."""
@@ -234,8 +281,59 @@ def _read_target(name: str, form: Form, plan: _Plan) -> Target:
         escalation=form.text("escalation", ""),
     )
     _check_baseline(form, target)
+    target = replace(target, wordings=_read_changes(form, target, plan))
     form.close()
     return target
+
+
+def _read_changes(form: Form, target: Target, plan: _Plan) -> tuple[Wording, ...]:
+    """The first wording and the later ones; none where nothing was changed.
+
+    A change says its day and what is new: ``threshold``, ``operator``, ``closing_date``.
+    """
+    if not form.has("changes"):
+        return ()
+    said = Wording(
+        target.valid_from,
+        target.operator,
+        target.threshold,
+        target.threshold_high,
+        target.second_reading,
+        target.reading_in_force,
+        target.closing_dates,
+    )
+    found = [said]
+    for changed in form.listed("changes"):
+        begins = changed.day("from")
+        if begins is None:
+            changed.fault("thay đổi phải ghi “from”: ngày bắt đầu", "from")
+        elif begins <= said.begins:
+            changed.fault("ngày bắt đầu phải sau lời trước đó", "from")
+        said = _changed(changed, said, begins or said.begins, target, plan)
+        found.append(said)
+        changed.close()
+    return tuple(found)
+
+
+def _changed(form: Form, said: Wording, begins: date, target: Target, plan: _Plan) -> Wording:
+    if not any(form.has(key) for key in CHANGED):
+        form.fault("thay đổi phải ghi ít nhất một trong threshold, operator, closing_date")
+    rule = Rule(
+        form.choice("operator", OPERATORS, said.operator),
+        form.number("threshold", said.threshold),
+        form.number("threshold_high", said.threshold_high),
+    )
+    same = rule == said.rule
+    reading = said.reading_in_force if same else _read_readings(form, rule, "explicit")[1]
+    closing = said.closing_dates
+    if form.has("closing_date"):
+        days = _read_closing_dates(form, plan)
+        closing = _for_each(form, "closing_date", days, target.indicators)
+    ends = {day.month for day in (*closing, *said.closing_dates)}
+    if closing != said.closing_dates and ends != {12} and target.judged_over in YEARS:
+        # a year that is cut is stored as such, for one closing date only
+        form.fault("chỉ tiêu xét theo năm chỉ dời được giữa các ngày 31/12", "closing_date")
+    return Wording(begins, *rule, said.second_reading if same else "", reading, closing)
 
 
 def _for_each(form: Form, key: str, values: tuple, indicators: tuple[str, ...]) -> tuple:

@@ -34,6 +34,7 @@ from layouts.lines import (
     figure,
     indicators,
     split,
+    steps,
 )
 from layouts.ranking import ranking
 from layouts.register import clocks, hand_mark
@@ -423,6 +424,7 @@ def trend(view: View, rows: list[Row]) -> figures.Figure:
         high=target.get("threshold_high"),
         level=view.line.level if view.line else "",
         starts=text.as_date(target.get("valid_from")),
+        steps=steps(target),
         closes=view.part.closing if view.part else None,
         noun=view.part.noun if view.part else "",
         pace=chartnotes.pace(view),

@@ -227,6 +227,14 @@ def tally(found: list[Line]) -> list[tuple[str, int]]:
 # ── what one standing says ─────────────────────────────────────────────────────────────────
 
 
+def steps(target: Row) -> list[tuple[date, float]]:
+    """The thresholds of a target and the days from which they hold, oldest first; empty where the
+    plan was never changed."""
+    worded = [str(told).partition(" ") for told in split(target.get("wordings") or "")]
+    rules = [(date.fromisoformat(day), parse_rule(rule)) for day, _, rule in worded]
+    return [(day, float(rule.threshold)) for day, rule in rules if rule.threshold is not None]
+
+
 def closed(row: Row) -> bool:
     """Whether the closing figure is the headline: past the closing date, or an assessment's."""
     return bool(row.get("closing_status")) or (
