@@ -22,6 +22,7 @@ from ioc.clock import right_now, speed
 from ioc.errors import ConfigError, Transient
 from ioc.source import Source
 from kpi import health, requests
+from kpi.foresight import foresee
 from kpi.store import KpiStore
 from kpi.thinning import thin
 
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 Polled = Callable[[dict[str, Any]], None]
 STAGGER = 0.2  # seconds between first polls: they do not all start in one instant
 THINNING = timedelta(hours=1)  # versions that nobody can ask for any more are deleted
+FORESEEN = timedelta(minutes=1)  # forecasts that are missing are made, a few at a time
+FORESEEING = 2.0  # seconds of one turn
 ASKED = 1.0  # seconds between looks at what people ask for
 STILL = (1.0, 5.0)  # seconds without a beat: half the shortest period, within these limits
 _NOBODY = "không có tiến trình nào thu thập"
@@ -99,7 +102,7 @@ class Term:
 
     def _built(self) -> BackgroundScheduler:
         scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(len(self._plans) + 3)},
+            executors={"default": ThreadPoolExecutor(len(self._plans) + 4)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone=UTC,
         )
@@ -118,6 +121,8 @@ class Term:
         scheduler.add_job(self._take_given, asked, (scheduler,), next_run_time=begin)
         thinning = IntervalTrigger(seconds=THINNING.total_seconds() / speed(), timezone=UTC)
         scheduler.add_job(self._clean, thinning)
+        foreseen = IntervalTrigger(seconds=FORESEEN.total_seconds() / speed(), timezone=UTC)
+        scheduler.add_job(self._foresee, foreseen)
         return scheduler
 
     def _beat(self, scheduler: BackgroundScheduler) -> None:
@@ -127,6 +132,9 @@ class Term:
     def _clean(self) -> None:
         thin(self._store, right_now())
         requests.sweep(self._store, Path(self._settings.data))
+
+    def _foresee(self) -> None:
+        foresee(self._store, right_now(), seconds=FORESEEING / speed())
 
     def _take_given(self, scheduler: BackgroundScheduler) -> None:
         """What people gave comes between the polls; a store that is away is asked again later."""

@@ -30,13 +30,14 @@ NUMBERS = frozenset(
     " milestones_reported milestones_done milestones_overdue planned_central planned_local"
     " planned_other planned disbursed_central disbursed_local disbursed_other disbursed"
     " disbursed_share latest_numerator latest_denominator latest_value numerator_before"
-    " denominator_before value_before verified config".split()
+    " denominator_before value_before verified config chance low high points inside"
+    " reconstructed".split()
 )
 """Columns of numbers (float64 in a frame) in any question."""
 INSTANTS = frozenset(
     "closing_signed_at data_as_of polled_at late_at stale_at closing_known_at known_at last_good_at"
     " next_run_at covered_until first_poll_at loaded_at started_at ended_at at signed_at decided_at"
-    " withdrawn_at reported_at decided_at".split()
+    " withdrawn_at reported_at forecast_at computed_at".split()
 )
 """Columns of aware UTC instants in any question (NaT when unknown)."""
 

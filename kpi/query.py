@@ -21,6 +21,7 @@ from kpi.cases import ENDED, place, records
 from kpi.changes import CAUSES, changes
 from kpi.closings import closings
 from kpi.decided import choices, signed
+from kpi.forecasts import forecasts
 from kpi.frames import FRAMES, frame_of
 from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
@@ -75,6 +76,7 @@ __all__ = [
     "choices",
     "closings",
     "features",
+    "forecasts",
     "form",
     "gauges",
     "home",

@@ -360,6 +360,26 @@ standing = _table(
     _need("known_at", Int),
 )
 
+# what was expected at an instant, from the values known then; written once, never moved
+forecast = _table(
+    "forecast",
+    _key("target"),
+    _key("indicator"),
+    _key("org_unit"),
+    _key("forecast_at", Int),
+    _maybe("chance", Real),
+    _maybe("low", Real),
+    _maybe("high", Real),
+    _need("points", Int),
+    _need("last_period"),
+    _need("reason"),  # why there is no chance; empty where there is one
+    _need("reading"),  # the rule that was in force
+    _need("model"),
+    _need("definition"),
+    _need("reconstructed", Int),
+    _need("computed_at", Int),
+)
+
 # --- who may see and do what, and what was done -----------------------------------------------
 account = _table(
     "account",

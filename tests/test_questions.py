@@ -8,7 +8,7 @@ from ioc.errors import Forbidden
 from ioc.model import Rejection
 from ioc.period import Period
 from ioc.principal import Principal
-from kpi import query
+from kpi import foresight, query
 from kpi.answer import INSTANTS, NUMBERS
 from tests.worlds import (
     ADMIN,
@@ -53,6 +53,9 @@ COLUMNS = {
     " stated_on evidence citation mark",
     "rollout": "service name org_unit code area state since checked_on evidence source key"
     " data_as_of polled_at late_at stale_at freshness",
+    "forecasts": "target indicator org_unit code name forecast_at chance low high unit points"
+    " last_period reason reading closing_date closing_status closing_value inside model"
+    " reconstructed computed_at definition",
     "lineage": "step id parent element org_unit period value known_at source run hash",
     "changes": "target indicator org_unit code name level figure causes period_before"
     " numerator_before denominator_before value_before status_before reading_before period"
@@ -76,6 +79,7 @@ PAST = (
     "revisions",
     "changes",
     "pivot",
+    "forecasts",
 )
 """Questions that may be asked as of an instant."""
 
@@ -97,6 +101,7 @@ def live(world):
         ],
         rejected=2,
     )
+    foresight.foresee(world.store, world.now, seconds=0)
     world.forward(minutes=2)
     return world
 

@@ -309,7 +309,7 @@ def empty(store: KpiStore) -> None:
     """
     with store.write() as connection:
         said = "watermark poll_run rejection source seal topic request assessment steering".split()
-        said += "reading_choice closing_signature config_version".split()
+        said += "reading_choice closing_signature config_version forecast".split()
         for name in (*STORED, *said):
             connection.exec_driver_sql(f"DELETE FROM {name}")
         connection.exec_driver_sql("UPDATE boundary SET at = 0, version = 1")

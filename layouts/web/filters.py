@@ -49,6 +49,7 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "uploads": (query.uploads, ("source",)),
     "asked": (query.asked, ("source",)),
     "closings": (query.closings, ("target", "org_unit")),
+    "forecasts": (query.forecasts, ("target", "indicator", "org_unit", "as_of")),
     "search": (query.search, ("q",)),
     "records": (
         query.records,
