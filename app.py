@@ -446,10 +446,16 @@ def sandbox(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def rebuild(settings: Settings, _arguments: argparse.Namespace) -> int:
-    """Derive every figure again from the stored versions."""
-    from kpi.rebuild import rebuild
+def rebuild(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Derive every figure again from the stored versions, or see whether that would change any."""
+    from kpi.rebuild import check, rebuild
 
+    if arguments.check:
+        found = check(open_store(settings, migrate=False))
+        for line in found.some:
+            print(line)
+        print(f"{found.differences} khác biệt (dựng thử từ {found.boundaries} mốc thời gian).")
+        return 1 if found.differences else 0
     print(f"Đã dựng lại từ {rebuild(open_store(settings, migrate=True))} mốc thời gian.")
     return 0
 
@@ -634,6 +640,12 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parsers["poll"].add_argument("--dry-run", action="store_true", help="chỉ in, không ghi")
     parsers["poll"].add_argument(
         "--confirm", action="store_true", help="nhận phản hồi đang bị giữ, sau khi đã xem lại"
+    )
+    parsers["rebuild"].add_argument(
+        "--check",
+        action="store_true",
+        help="chỉ dựng thử rồi bỏ, so với số đang có; mã thoát 1 nếu khác. Giữ khóa ghi suốt lúc"
+        " đó: thu thập và ghi của người dùng phải chờ, quá 30 giây thì bị từ chối",
     )
     parsers["config"].add_argument("action", choices=("list", "show", "rollback"))
     parsers["config"].add_argument("number", nargs="?", type=int, help="số phiên bản")
