@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from ioc.period import Period, date_of
 from kpi import query
+from kpi.catalogue import load_catalogue
 from kpi.schema import FAR
-from tests.benchmarks import drilling, floors, grown, large, reading
+from tests.benchmarks import drilling, floors, grown, large, reading, reference, writing
 from tests.benchmarks.grown import Cost, Form
 from tests.benchmarks.reference import HEAD
 
@@ -78,6 +79,18 @@ def test_what_is_needed_grows_with_the_rows():
     need = large.needed(Cost(2.0, 1_000_000), form, 10 * form.rows)
 
     assert need == Cost(20.0, round(10_000_000 * large.SPARE))
+
+
+def test_distinct_counts_are_laid_beside_as_many_additive_ones_of_the_same_records():
+    catalogue = load_catalogue()
+    journal = reference.DOSSIERS.record
+    alike = [e for e in writing.additive(catalogue).values() if e.count == journal]
+    twins = writing.distinct(catalogue).values()
+
+    assert alike
+    assert [(e.count, e.at, e.over_time) for e in twins] == [
+        (journal, e.at, "distinct") for e in alike
+    ]
 
 
 def test_the_drill_down_and_its_floor_read_the_same_figures(tmp_path: Path):

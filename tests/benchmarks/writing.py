@@ -42,9 +42,12 @@ def additive(catalogue: Catalogue) -> dict[str, Element]:
 
 
 def distinct(catalogue: Catalogue) -> dict[str, Element]:
-    """As many distinct counts of dossiers as there are additive ones, at the same instants."""
+    """As many distinct counts of dossiers as there are additive ones, at the same instants.
+
+    Elements that count other records do nothing in a journal of dossiers: they have no twin.
+    """
     models = [e for e in catalogue.elements.values() if e.over_time == "distinct"]
-    counted = [e for e in additive(catalogue).values() if e.count]
+    counted = [e for e in additive(catalogue).values() if e.count == DOSSIERS.record]
     return {
         f"distinct_{n}": replace(models[n % len(models)], id=f"distinct_{n}", at=e.at)
         for n, e in enumerate(counted)
