@@ -120,12 +120,15 @@
     }
     return reply;
   };
+  function past() {      // what was known at an instant stays as it is: the page does not ask again
+    return /[?&]as_of=[^&]/.test(location.search);
+  }
   function busy() {
     return open.some(function (one) { return Date.now() - one.at < PATIENCE; });
   }
   function put() {
     clearTimeout(waiting);
-    if (!state || lost || gone) return;
+    if (!state || lost || gone || past()) return;
     if (!ready() || busy()) { waiting = setTimeout(put, 100); return; }
     var rest = sent + SETTLE - Date.now();
     if (rest > 0) { waiting = setTimeout(put, rest); return; }

@@ -65,7 +65,8 @@ window.ioc = window.ioc || {};
   }
   function popup(feature) {
     var p = feature.properties;
-    var box = lines([p.title, p.unit, p.opened + ' (' + age(p.since) + ' trước)', p.due], 'map-case');
+    var ago = p.since ? ' (' + age(p.since) + ' trước)' : '';  // none on a page of the past
+    var box = lines([p.title, p.unit, p.opened + ago, p.due], 'map-case');
     var link = element('a', '', 'Xem hồ sơ');
     link.href = p.href;
     box.appendChild(link);
@@ -87,7 +88,8 @@ window.ioc = window.ioc || {};
       layer.bindTooltip(lines(words.length ? words : [feature.properties.name], 'map-tip'),
                         {sticky: true, direction: 'top', className: 'map-tooltip'});
       layer.on('click', function () {  // the list beside the map has the same org units as links
-        var link = document.querySelector('.map-list a[href="/org-unit/' + feature.id + '"]');
+        var to = '.map-list a[href="/org-unit/' + feature.id;
+        var link = document.querySelector(to + '"], ' + to.replace('href=', 'href^=') + '?"]');
         if (link) link.click();
       });
     },

@@ -81,6 +81,8 @@ class Snapshot:
     reconstructed: bool = False
     boundary: int = FAR
     """The boundary of what people said themselves; sources have one each."""
+    heard: int = FAR
+    """The last microsecond at which a poll may have ended and is known of."""
 
     def source_of(self, indicator_source: str | None) -> SourceState | None:
         """The state of an indicator's source; None when none is configured."""
@@ -237,6 +239,7 @@ def take_snapshot(
     at = micros(clock)
     last_seal = 0
     sealed = False
+    heard = FAR
     if as_of is None:
         rows = connection.exec_driver_sql(_LIVE).all()
     else:
@@ -245,7 +248,8 @@ def take_snapshot(
         )
         sealed = last_seal == at
         # a run may still end at the very instant that was asked for, but not at that of a seal
-        rows = connection.execute(_PAST, {"at": at if sealed else (at or 0) - 1}).all()
+        heard = at if sealed and at else (at or 0) - 1
+        rows = connection.execute(_PAST, {"at": heard}).all()
     states = {}
     for row in rows:
         if row.id is None:  # no source is configured
@@ -257,6 +261,7 @@ def take_snapshot(
         states[row.id] = _state(row, boundary, reconstructed, _is_loading(row, as_of))
     version, samples = (rows[0].version, rows[0].samples) if rows else (0, 0)
     snapshot = Snapshot(connection, store, clock, as_of, version, bool(samples), states)
+    snapshot.heard = heard
     if as_of is not None:
         snapshot.boundary = _settled(as_of, now, last_seal)
     snapshot.reconstructed = any(state.reconstructed for state in states.values())

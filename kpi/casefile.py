@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from ioc.period import date_of
 from ioc.principal import Principal
+from kpi.answer import Snapshot, take_snapshot
 from kpi.catalogue import Element
 from kpi.records import SAID, matches
 from kpi.schema import FAR, instant_of
@@ -68,8 +69,18 @@ class CaseFile:
         return self.versions[0].until
 
 
-def case_file(store: KpiStore, who: Principal, source: str, key: str) -> CaseFile | None:
+def case_file(
+    store: KpiStore,
+    who: Principal,
+    source: str,
+    key: str,
+    *,
+    as_of: datetime | None = None,
+    now: datetime | None = None,
+) -> CaseFile | None:
     """One record with its history; None where there is none that ``who`` may read.
+
+    ``as_of`` an instant it ends with what was believed then: later versions are left out.
 
     It may be read where any org unit of its newest version, at opening or at completion, is in
     scope, and every class of indicators that its source serves. Times are aware UTC instants,
@@ -79,9 +90,10 @@ def case_file(store: KpiStore, who: Principal, source: str, key: str) -> CaseFil
     """
     columns = ", ".join(("version", "known_at", "hash", "run", "changed_at", *SAID))
     where = "WHERE source = :source AND key = :key"
-    who = entitled(who, None)
+    who = entitled(who, now)
     with store.read() as connection:
-        found = connection.execute(
+        b = _boundary(take_snapshot(store, connection, now, as_of), source)
+        every = connection.execute(
             sa.text(
                 f"SELECT {FAR} AS until, {columns} FROM record {where} UNION ALL"
                 f" SELECT superseded_at, {columns} FROM record_version {where}"
@@ -89,12 +101,21 @@ def case_file(store: KpiStore, who: Principal, source: str, key: str) -> CaseFil
             ),
             {"source": source, "key": key},
         ).all()
+        found = [row for row in every if row.known_at < b]
         if not found or not _may_read(store, who, source, found[0]):
             return None
         runs = _runs(connection, {row.run for row in found}, counted=reads_all(store, who))
-        versions = tuple(_version(row, runs) for row in found)
-        counted = () if versions[0].until else _counted(store, connection, source, key)
+        versions = tuple(_version(row, runs, b) for row in found)
+        counted = () if versions[0].until else _counted(store, connection, source, key, versions)
     return CaseFile(source, key, versions, tuple(counted))
+
+
+def _boundary(snapshot: Snapshot, source: str) -> int:
+    """The boundary before which a version of this source must be known."""
+    if snapshot.as_of is None:
+        return FAR
+    known = snapshot.sources.get(source)
+    return known.boundary if known else snapshot.boundary
 
 
 def _may_read(store: KpiStore, who: Principal, source: str, row: sa.Row) -> bool:
@@ -103,7 +124,7 @@ def _may_read(store: KpiStore, who: Principal, source: str, row: sa.Row) -> bool
     )
 
 
-def _version(row: sa.Row, runs: dict[int, dict[str, Any]]) -> Version:
+def _version(row: sa.Row, runs: dict[int, dict[str, Any]], boundary: int) -> Version:
     said = _typed({name: getattr(row, name) for name in (*SAID, "changed_at")})
     known = instant_of(row.known_at)
     assert known is not None
@@ -111,7 +132,7 @@ def _version(row: sa.Row, runs: dict[int, dict[str, Any]]) -> Version:
         row.version,
         said,
         known,
-        None if row.until == FAR else instant_of(row.until),
+        None if row.until >= boundary else instant_of(row.until),
         row.hash,
         matches([getattr(row, name) for name in SAID], row.hash),
         runs.get(row.run, {}),
@@ -139,9 +160,17 @@ def _runs(connection: Connection, wanted: set[int], *, counted: bool) -> dict[in
     return {row.run: _typed({**row._mapping, **hidden}) for row in rows}
 
 
-def _counted(store: KpiStore, connection: Connection, source: str, key: str) -> list[Counted]:
-    """The elements whose very conditions hold for the record as it is now."""
+def _counted(
+    store: KpiStore, connection: Connection, source: str, key: str, versions: tuple[Version, ...]
+) -> list[Counted]:
+    """The elements whose very conditions hold for the newest of these versions of a record."""
     found = []
+    columns = ", ".join(("source", "key", "version", *SAID))
+    where = "WHERE source = :source AND key = :key AND version = :version"
+    record = (
+        f"(SELECT {columns} FROM record {where} UNION ALL"
+        f" SELECT {columns} FROM record_version {where})"
+    )
     for at, (org_unit, day) in EVENT.items():
         elements = [e for e in store.catalogue.elements.values() if e.count and e.at == at]
         holds = ", ".join(f"({_holds(element)}) AS n{i}" for i, element in enumerate(elements))
@@ -149,11 +178,10 @@ def _counted(store: KpiStore, connection: Connection, source: str, key: str) -> 
             continue
         row = connection.execute(
             sa.text(
-                f"SELECT r.{org_unit} AS org_unit, r.{day} AS day, {holds} FROM record r"
-                f" JOIN org_unit u ON u.uid = r.{org_unit} WHERE r.source = :source"
-                f" AND r.key = :key AND r.{day} IS NOT NULL"
+                f"SELECT r.{org_unit} AS org_unit, r.{day} AS day, {holds} FROM {record} r"
+                f" JOIN org_unit u ON u.uid = r.{org_unit} WHERE r.{day} IS NOT NULL"
             ),
-            {"source": source, "key": key},
+            {"source": source, "key": key, "version": versions[0].number},
         ).first()
         if row is not None:
             found += [

@@ -26,9 +26,10 @@ def closings(
     *,
     targets: Sequence[str] | None = None,
     org_units: Sequence[str] | None = None,
+    as_of: datetime | None = None,
     now: datetime | None = None,
 ) -> Answer:
-    """A row for each part of a target that has closed, in the plan's order.
+    """A row for each part of a target that has closed, or had by an instant, in the plan's order.
 
     ``closing_*`` is what counts: as signed, else as the data say it; ``latest_*`` is what the data
     say, whatever was signed. Unknown where there is no closing figure; ``signed_at``, ``signed_by``
@@ -40,13 +41,13 @@ def closings(
 
     Source: table ``standing``, and ``closing_signature`` written by kpi.decisions.
     """
-    day, who = local_date(now or right_now()), entitled(who, now)
+    day, who = local_date(as_of or now or right_now()), entitled(who, now)
     chosen = [target.on(day) for target in targets_of(store, who, targets)]
     parts = [part for target in chosen for part in target.parts if part.closed(day)]
     units = units_of(store, who, org_units, None, day)
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
-        signed = decided.signatures(snapshot.connection)
+        signed = decided.signatures(snapshot.connection, as_of)
         counted = judging.rows(snapshot, chosen, parts, units, day)
         latest = judging.unsigned(snapshot, chosen, parts, units, day)
         for row, bare in zip(counted, latest, strict=True):
@@ -59,4 +60,4 @@ def closings(
             signature = (found.at, found.by, found.reason) if found else (None, None, None)
             yield (*(said[n] for n in _SAID), *(by_data[n] for n in _LATEST), *signature)
 
-    return Answer(tuple(COLUMNS), store, rows, now)
+    return Answer(tuple(COLUMNS), store, rows, now, as_of)

@@ -91,6 +91,19 @@ def versions(store: KpiStore, file: str = "") -> list[Version]:
         ]
 
 
+def definitions_at(store: KpiStore, instant: datetime) -> dict[str, str]:
+    """Which version of every indicator's definition stood, by its id; empty before the first."""
+    with store.read() as connection:
+        body = connection.scalar(
+            sa.text(
+                "SELECT body FROM config_version WHERE file = :file AND at <= :at"
+                " ORDER BY id DESC LIMIT 1"
+            ),
+            {"file": INDICATORS, "at": micros(instant)},
+        )
+    return json.loads(body) if body else {}
+
+
 def version(store: KpiStore, number: int) -> Version:
     """One version. Raises IocError where there is none of this number."""
     found = next((one for one in versions(store) if one.number == number), None)

@@ -47,10 +47,10 @@ Signed = dict[tuple[str, str, str], Signature]
 """The newest signature by (target, indicator, org unit)."""
 
 
-def choices(store: KpiStore, target: str = "") -> list[Choice]:
-    """Every reading that was chosen, newest first; of one target where it is named."""
+def choices(store: KpiStore, target: str = "", *, as_of: datetime | None = None) -> list[Choice]:
+    """Every reading that was chosen (by an instant), newest first; of one target where named."""
     with store.read() as connection:
-        return [row for row in _chosen(connection, FAR) if target in ("", row.target)]
+        return [row for row in _chosen(connection, _until(as_of)) if target in ("", row.target)]
 
 
 def chosen(connection: Connection) -> list[Choice]:
@@ -79,10 +79,10 @@ def signatures(connection: Connection, as_of: datetime | None = None) -> Signed:
     return found
 
 
-def signed(store: KpiStore, target: str = "") -> list[Signature]:
-    """Every signature, newest first; of one target where it is named."""
+def signed(store: KpiStore, target: str = "", *, as_of: datetime | None = None) -> list[Signature]:
+    """Every signature (by an instant), newest first; of one target where it is named."""
     with store.read() as connection:
-        return [row for row in _signed(connection, FAR) if target in ("", row.target)]
+        return [row for row in _signed(connection, _until(as_of)) if target in ("", row.target)]
 
 
 def next_instant(store: KpiStore, connection: Connection, now: datetime) -> int:

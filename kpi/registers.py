@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from ioc.clock import right_now
 from ioc.principal import Principal
+from kpi import configversions
 from kpi.answer import Answer
 from kpi.decided import in_force
 from kpi.judging import local_date
@@ -22,7 +23,7 @@ TARGET_COLUMNS = (
 INDICATOR_COLUMNS = (
     "indicator name short definition numerator denominator factor unit better grain source owner"
     " definition_version numerator_text denominator_text exclusions sector kind owner_name"
-    " targets numerator_unit class"
+    " targets numerator_unit class definition_then"
 ).split()
 TASK_COLUMNS = (
     "task bullet short sentence owner owner_name org_unit co_owners co_owner_names state stated_on"
@@ -39,6 +40,7 @@ def targets(
     *,
     targets: Sequence[str] | None = None,
     on: date | None = None,
+    as_of: datetime | None = None,
     now: datetime | None = None,
 ) -> Answer:
     """The plan's targets with their exact sentences, and the owner valid on the date.
@@ -51,14 +53,15 @@ def targets(
     ``2025-01-01 > 70;2025-07-01 > 75``); all else is as worded on the date.
 
     ``operator`` and thresholds are the plan's words as first read; ``reading_in_force`` is what
-    judges now, with who chose it and on which day.
+    judges now, or what judged at ``as_of``, with who chose it and on which day. Sentences and
+    thresholds are what today's file of the plan says of the date.
     Only those of which ``who`` may read every indicator.
     """
-    day = on or local_date(now or right_now())
+    day = on or local_date(as_of or now or right_now())
     catalogue = store.catalogue
     with store.read() as connection:
         worded = [one.on(day) for one in targets_of(store, entitled(who, now), targets)]
-        chosen = in_force(connection, worded)
+        chosen = in_force(connection, worded, as_of)
 
     def joined(items: Iterable[object]) -> str:
         return ";".join(str(item) for item in items)
@@ -97,7 +100,7 @@ def targets(
         )
         for t in chosen
     ]
-    return fixed(store, TARGET_COLUMNS, rows)
+    return fixed(store, TARGET_COLUMNS, rows, as_of)
 
 
 def indicators(
@@ -106,14 +109,19 @@ def indicators(
     *,
     indicators: Sequence[str] | None = None,
     on: date | None = None,
+    as_of: datetime | None = None,
     now: datetime | None = None,
 ) -> Answer:
     """The indicators with their definitions; ``source`` is empty where none is configured.
 
+    The definition is always the one of today, for it derives the figures of the past too;
+    ``definition_then`` names the version that stood at ``as_of`` (now: the same), empty where
+    none had been kept by then.
     Only those whose ``class`` (public, internal or restricted) ``who`` may read.
     """
-    day = on or local_date(now or right_now())
+    day = on or local_date(as_of or now or right_now())
     catalogue = store.catalogue
+    stood = configversions.definitions_at(store, as_of) if as_of else {}
     rows = []
     for i in indicators_of(store, entitled(who, now), indicators):
         numerator = catalogue.elements.get(i.numerator or "")
@@ -140,8 +148,9 @@ def indicators(
             ";".join(catalogue.targets_of(i.id)),
             numerator.unit if numerator else "",
             i.access,
+            stood.get(i.id, "") if as_of else i.definition_id,
         ))
-    return fixed(store, INDICATOR_COLUMNS, rows)
+    return fixed(store, INDICATOR_COLUMNS, rows, as_of)
 
 
 def tasks(

@@ -147,5 +147,8 @@ def periods_of(grain: str, first: Period, last: Period) -> list[Period]:
     return [start.next(n) for n in range(end.index - start.index + 1)]
 
 
-def fixed(store: KpiStore, columns: list[str], rows: list[tuple]) -> Answer:
-    return Answer(tuple(columns), store, lambda _: iter(rows), matching=len(rows))
+def fixed(
+    store: KpiStore, columns: list[str], rows: list[tuple], as_of: datetime | None = None
+) -> Answer:
+    """An answer whose rows are known already, of today or of an instant."""
+    return Answer(tuple(columns), store, lambda _: iter(rows), as_of=as_of, matching=len(rows))

@@ -10,6 +10,12 @@ class Page(NamedTuple):
     module: str
     title: str
     menu: str = ""  # the word in the navigation; empty: reached by links only
+    present: str = ""  # why the page has no past; empty: it answers ``as_of``
+
+
+_WRITES = "Trang này ghi vào hệ thống, nên chỉ có hiện nay."
+_RULES = "Tài khoản, quyền và thiết bị luôn là của hiện nay; việc đã làm xem ở nhật ký kiểm toán."
+_AUDIT = "Nhật ký tự giữ thời điểm của từng việc: hãy lọc theo ngày trong trang."
 
 
 PAGES = (
@@ -28,15 +34,15 @@ PAGES = (
     Page("/lineage", "layouts.lineage", "Nguồn gốc của con số"),
     Page("/changes", "layouts.changes", "Thay đổi của chỉ tiêu", "Thay đổi"),
     Page("/definitions", "layouts.definitions", "Định nghĩa chỉ tiêu", "Định nghĩa"),
-    Page("/upload", "layouts.upload", "Nhập tay", "Nhập tay"),
-    Page("/operator", "layouts.operator", "Điều khiển màn hình tường"),
+    Page("/upload", "layouts.upload", "Nhập tay", "Nhập tay", present=_WRITES),
+    Page("/operator", "layouts.operator", "Điều khiển màn hình tường", present=_WRITES),
     Page("/sources", "layouts.sources", "Nguồn dữ liệu", "Nguồn dữ liệu"),
     Page("/sources/<source>", "layouts.sources", "Nguồn dữ liệu"),
-    Page("/admin", "layouts.admin", "Quản trị"),
-    Page("/admin/people", "layouts.admin.people", "Tài khoản"),
-    Page("/admin/devices", "layouts.admin.devices", "Màn hình"),
-    Page("/admin/sources", "layouts.admin.sources", "Điều khiển nguồn dữ liệu"),
-    Page("/admin/readings", "layouts.admin.readings", "Cách đọc và chốt số"),
-    Page("/admin/audit", "layouts.admin.viewer", "Nhật ký kiểm toán"),
-    Page("/admin/usage", "layouts.admin.usage", "Mức sử dụng"),
+    Page("/admin", "layouts.admin", "Quản trị", present=_RULES),
+    Page("/admin/people", "layouts.admin.people", "Tài khoản", present=_RULES),
+    Page("/admin/devices", "layouts.admin.devices", "Màn hình", present=_RULES),
+    Page("/admin/sources", "layouts.admin.sources", "Điều khiển nguồn dữ liệu", present=_WRITES),
+    Page("/admin/readings", "layouts.admin.readings", "Cách đọc và chốt số", present=_WRITES),
+    Page("/admin/audit", "layouts.admin.viewer", "Nhật ký kiểm toán", present=_AUDIT),
+    Page("/admin/usage", "layouts.admin.usage", "Mức sử dụng", present=_AUDIT),
 )

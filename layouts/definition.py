@@ -10,7 +10,7 @@ from kpi import query
 from layouts import components, text
 from layouts.components import Piece
 from layouts.lines import Row, closed, parts_of, verdict
-from layouts.state import desk
+from layouts.state import as_of, desk
 from layouts.view import View
 
 
@@ -100,7 +100,7 @@ def readings(view: View) -> list[Piece]:
 
 def _reasons(target: str) -> list[Piece]:
     """Why the reading in force was chosen, and the choices before it."""
-    found = query.choices(desk().store, target)
+    found = query.choices(desk().store, target, as_of=as_of())
     if not found:
         return []
     said = [

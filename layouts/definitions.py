@@ -12,7 +12,7 @@ from layouts import components, shell, text
 from layouts.components import Piece
 from layouts.definition import definition, readings
 from layouts.lines import Row, combine, indicators, split
-from layouts.state import ask, desk, home, link, today
+from layouts.state import as_of, ask, desk, home, link, today
 from layouts.view import View, span
 
 
@@ -126,6 +126,7 @@ def _entry(view: View) -> Piece:
                 ],
                 className="definitions-head",
             ),
+            _then(row),
             definition(view),
             _elements(view),
             *readings(view),
@@ -142,6 +143,20 @@ def _target(view: View) -> Piece:
     certainty = text.CERTAINTY.get(target["operator_certainty"], "")
     aim = f"Mức giao {view.line.level}" if view.line.numeric else "Chỉ tiêu định tính"
     return html.P(text.join([f"Chỉ tiêu {view.line.id}", aim, certainty]), className="under")
+
+
+def _then(row: Row) -> Piece:
+    """On a page of the past: which version of the definition stood then, where it was another."""
+    then = row["definition_then"]
+    if as_of() is None or then == row["definition_version"]:
+        return None
+    stood: list[Piece] = (
+        ["Lúc đó là bản ", html.Code(then)] if then else ["Lúc đó chưa lưu bản nào"]
+    )
+    return html.P(
+        [*stood, "; bản dưới đây là bản hiện nay, mọi số của trang tính theo bản này."],
+        className="says",
+    )
 
 
 def _elements(view: View) -> Piece:

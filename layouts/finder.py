@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dash import Input, Output, dcc, html
+from flask import g
 
 from kpi import query
 from layouts import places, text
 from layouts.components import Piece
-from layouts.state import callback, desk, rows
+from layouts.state import as_of, callback, desk, rows
 
 SUGGESTED = 8
 PAUSE = 0.2  # seconds without a key before we ask
@@ -21,6 +22,7 @@ def box(asked: str = "") -> Piece:
     words = "Tìm chỉ tiêu, đơn vị, mã cũ"
     return html.Form(
         [
+            dcc.Input(type="hidden", name="as_of", value=g.as_of_text) if as_of() else None,
             html.Label(words, htmlFor="search-q", className="search-label"),
             dcc.Input(
                 id="search-q",

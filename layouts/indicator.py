@@ -39,7 +39,7 @@ from layouts.lines import (
 from layouts.ranking import ranking
 from layouts.register import clocks, hand_mark
 from layouts.slots import changed, marks, memory
-from layouts.state import ask, callback, desk, home, link
+from layouts.state import as_of, ask, callback, desk, home, link
 from layouts.view import FILTERS, GRAINS, View, again, look
 
 PARTS = ("head", "trend", "months", "revisions", "ranking", "answer", "notes", "pivot")
@@ -269,7 +269,7 @@ def _closing(view: View) -> list[Piece]:
 def _signature(view: View) -> list[Piece]:
     """Who signed the closing figure and why, and what the data say since."""
     key = (view.key, view.org_unit)
-    found = query.signed(desk().store, view.line.id if view.line else "-")
+    found = query.signed(desk().store, view.line.id if view.line else "-", as_of=as_of())
     newest = next((one for one in found if (one.indicator, one.org_unit) == key), None)
     if newest is None:
         return []

@@ -13,7 +13,7 @@ from layouts import components, lately, text
 from layouts.components import Piece
 from layouts.lines import Row
 from layouts.mapview import DAYS, KINDS, STATES, MapView
-from layouts.state import count, desk, link, now, rows, today
+from layouts.state import as_of, count, desk, link, now, rows, today
 
 MOST = 1000
 """Pins of one map; the newest ones, and the page says how many more there are."""
@@ -64,9 +64,9 @@ def _pin(row: Row) -> dict[str, Any]:
             "title": text.join([kind, state.lower(), word]),
             "unit": desk().orgunits[row["org_unit"]].name,
             "opened": f"Tiếp nhận {text.minute(row['opened_at'])}",
-            "since": row["opened_at"].isoformat(),
+            "since": "" if as_of() else row["opened_at"].isoformat(),
             "due": due,
-            "href": f"/record/{quote(row['source'], safe='')}/{quote(row['key'], safe='')}",
+            "href": link(f"/record/{quote(row['source'], safe='')}/{quote(row['key'], safe='')}"),
             "look": look,
             "shape": shape,
         },

@@ -32,7 +32,7 @@ def layout(uid: str = "", **_: Any) -> Piece:
         dcc.Store(id="org-unit-uid", data=seen.unit.uid),
         memory("org-unit", shown),
         _title(seen),
-        _ended(seen),
+        _ended(seen) or _not_yet(seen),
         html.Div(
             [
                 html.Div(shown["news"], id="org-unit-news", className="stack"),
@@ -133,6 +133,22 @@ def _assumed(unit: OrgUnit) -> str:
 def _records(unit: OrgUnit) -> Piece:
     href = link("/records", org_unit=unit.uid)
     return dcc.Link("Hồ sơ, phản ánh của đơn vị", href=href, className="button")
+
+
+def _not_yet(seen: Seen) -> Piece:
+    """Says on a page of the past that the unit was still to come, and what it came from."""
+    opened = seen.unit.opened
+    if opened is None or opened <= seen.day:
+        return None
+    before = [one for one in desk().orgunits.values() if one.successor == seen.unit.uid]
+    names = [piece for one in places.by_name(before) for piece in (places.name_of(one), ", ")]
+    return html.Section(
+        [
+            html.Strong(f"Chưa thành lập: đơn vị này có từ ngày {text.day(opened)}."),
+            *([" Thành lập từ: ", *names[:-1], "."] if names else []),
+        ],
+        className="card ended",
+    )
 
 
 def _ended(seen: Seen) -> Piece:

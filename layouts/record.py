@@ -12,7 +12,7 @@ from kpi.query import CaseFile, Version
 from layouts import components, records, shell, text, theme
 from layouts.components import Piece
 from layouts.slots import changed, marks, memory
-from layouts.state import asker, callback, desk, link, now
+from layouts.state import as_of, asker, callback, desk, link, now, present
 
 PARTS = ("body",)
 CODED = ("kind", "state", "category", "channel", "result")
@@ -59,7 +59,8 @@ def draw(_live: Any, asked: Any, seen: Any) -> tuple[Any, ...]:
 def pieces(given: dict[str, Any]) -> dict[str, Any]:
     """All that follows the data."""
     names = (str(given.get(name) or "") for name in ("source", "key"))
-    found = query.case_file(desk().store, asker("case_file"), *names)
+    known = {"as_of": as_of(), "now": present()}
+    found = query.case_file(desk().store, asker("case_file"), *names, **known)
     return {"body": _unknown() if found is None else body(found)}
 
 
@@ -131,7 +132,7 @@ def _now(found: CaseFile) -> Piece:
         where = f"{text.number(said['lat'], 5)}; {text.number(said['lon'], 5)}"
     facts = [(FIELDS[name].capitalize(), _said(name, said[name])) for name in SHOWN[1:]]
     return components.card(
-        "Khi thấy lần cuối" if found.gone else "Hiện nay",
+        "Khi thấy lần cuối" if found.gone else "Lúc đó" if as_of() else "Hiện nay",
         components.facts([
             *((name, value) for name, value in facts if value != text.NONE),
             ("So với hạn", stands if stands != text.NONE else ""),
@@ -199,7 +200,13 @@ def _versions(found: CaseFile) -> Piece:
 
 
 def _version(found: CaseFile, version: Version, before: Version | None) -> Piece:
-    until = f"đến {text.minute(version.until)}" if version.until else "đến nay"
+    until = (
+        f"đến {text.minute(version.until)}"
+        if version.until
+        else "đến lúc đó"
+        if as_of()
+        else "đến nay"
+    )
     fits = version.matches
     mark = theme.status("met" if fits else "missed")
     return html.Li([

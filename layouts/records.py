@@ -15,7 +15,18 @@ from layouts import components, places, shell, text, theme
 from layouts.components import Piece
 from layouts.lines import Row
 from layouts.slots import changed, marks, memory
-from layouts.state import asker, callback, desk, filters, link, now, rows, today
+from layouts.state import (
+    as_of,
+    asker,
+    callback,
+    desk,
+    filters,
+    link,
+    now,
+    present,
+    rows,
+    today,
+)
 from layouts.web.filters import Asked, read
 from layouts.web.problems import Problem
 
@@ -57,7 +68,7 @@ def draw(_live: Any, asked: Any, seen: Any) -> tuple[Any, ...]:
 def pieces(asked: dict[str, str]) -> dict[str, Any]:
     """All that follows the data."""
     try:
-        meant = read("records", _own(asked), desk().store, now())
+        meant = read("records", _own(asked), desk().store, present())
         return {"list": _list(asked, meant)}
     except (Problem, IocError) as problem:
         said = problem.detail if isinstance(problem, Problem) else str(problem)
@@ -104,11 +115,10 @@ def _lede(asked: dict[str, str]) -> str:
             ],
             " ",
         )
-    known = f"như đã biết lúc {asked['as_of']}" if "as_of" in asked else ""
     source = f"nguồn {source_name(asked['source'])}" if "source" in asked else ""
     element = desk().store.catalogue.elements.get(asked.get("element", ""))
     counted = f"được đếm vào “{element.name}”" if element else ""
-    return text.join([where, counted, opened, source, known])
+    return text.join([where, counted, opened, source])
 
 
 def source_name(key: str) -> str:
@@ -161,7 +171,8 @@ def _safe(given: dict[str, str]) -> dict[str, str]:
 
 def _list(asked: dict[str, str], meant: Asked) -> Piece:
     after = str(meant.after) or None
-    ask = {"limit": PAGE + 1, "after": after, "now": now()} | meant.arguments
+    ask = {"limit": PAGE + 1, "after": after, "now": present(), "as_of": as_of()}
+    ask |= meant.arguments
     answer = query.records(desk().store, asker("records"), **ask)
     count, found = answer.count(), answer.records()
     if not found:
@@ -176,7 +187,7 @@ def _list(asked: dict[str, str], meant: Asked) -> Piece:
     files = components.downloads("/api/v1/records", link, count, **_safe(whole))
     return components.card(
         f"{text.number(count)} bản ghi",
-        table(found[:PAGE], ask.get("as_of") or now()),
+        table(found[:PAGE], now()),
         _pager(asked, found, after),
         note=files,
     )

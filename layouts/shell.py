@@ -11,7 +11,7 @@ from dash import Input, Output, dcc, html
 
 from ioc.errors import Forbidden
 from kpi import query
-from layouts import PAGES, access, finder, state, text
+from layouts import PAGES, Page, access, finder, past, state, text
 from layouts.components import Piece
 
 PRODUCT = "Trung tâm điều hành thông minh"
@@ -32,7 +32,7 @@ def install(app: dash.Dash) -> None:
             path_template=page.path if varies else None,
             name=page.title,
             title=f"{page.title} · {PRODUCT}",
-            layout=admitted(page.path, module.layout),
+            layout=admitted(page, module.layout),
         )
     dash.register_page(
         "layouts.not_found_404",
@@ -42,21 +42,28 @@ def install(app: dash.Dash) -> None:
         layout=not_found,
     )
     for parts, options, function in state.CALLBACKS:
-        app.callback(*parts, **options)(function)
+        app.callback(*parts, past.SEARCH, **options)(past.aware(function, parts))
 
 
-def admitted(path: str, layout: Callable[..., Piece]) -> Callable[..., Piece]:
-    """A page for those whose role may see it, and for the others a page that says so."""
+def admitted(page: Page, layout: Callable[..., Piece]) -> Callable[..., Piece]:
+    """A page for those whose role may see it, and for the others a page that says so.
 
-    def page(**given: Any) -> Piece:
+    It is of the instant that its address names (``as_of``), or says why it cannot be.
+    """
+
+    def admit(**given: Any) -> Piece:
         try:
-            access.check(state.who(), "pages", path)
+            access.check(state.who(), "pages", page.path)
             state.home()
-            return layout(**given)
+            drawn = layout(**past.take(page, given))
+            return past.carry(drawn) if state.as_of() else drawn
         except Forbidden as error:
             return outside(str(error))
+        except state.NoPast as error:
+            state.hold(None)
+            return desk_page(html.Div(past.refused(str(error)), className="blank"))
 
-    return page
+    return admit
 
 
 def outside(why: str) -> Piece:
@@ -137,12 +144,14 @@ def desk_page(
                 ],
                 className="masthead",
             ),
+            past.band(),
             html.Nav(crumbs, className="crumbs", **{"aria-label": "Đường dẫn"}) if crumbs else None,
             html.Main(children, id="main"),
             html.Footer([
                 html.Span(f"{PRODUCT} — {territory()}"),
                 html.Span(version_text(), id="footer-version"),
                 html.Span("Giờ Việt Nam (UTC+7)"),
+                past.entry(),
                 dcc.Link("Quản trị", href="/admin") if state.who().role in ADMINISTER else None,
                 open_notice(),
             ]),
@@ -189,7 +198,7 @@ def theme_button() -> Piece:
 
 def clock() -> Piece:
     """The page's clock; assets/clock.js moves it, so a frozen screen shows."""
-    here = text.local(state.now())
+    here = text.local(state.present())
     return html.Div(
         [
             html.Span(f"{here:%H:%M:%S}", className="clock-time"),
@@ -203,6 +212,8 @@ def clock() -> Piece:
 
 def version_text() -> str:
     """Which state of the data the page was drawn from, and when."""
+    if state.as_of() is not None:
+        return f"Số liệu như đã biết {past.told()}"
     at = f"{text.local(state.now()):%H:%M:%S}"
     return f"Phiên bản dữ liệu {text.number(state.desk().store.version())} · trang cập nhật {at}"
 

@@ -14,7 +14,7 @@ from layouts import components, runcard, shell, text, theme, upload
 from layouts.components import Piece
 from layouts.lines import Row
 from layouts.slots import Pieces, changed, keys, marks, memory, slot
-from layouts.state import ask, callback, desk, link, now
+from layouts.state import as_of, ask, callback, desk, link, now
 
 RUNS = 30
 SHOWN = 12  # rejections on a card; the file has all
@@ -99,7 +99,7 @@ def board(one: str = "") -> list[Known]:
 
 def _pauses(names: list[str]) -> dict[str, Row]:
     """The order that paused each of these sources."""
-    if not names:
+    if not names or as_of():  # the orders of today do not say what was ordered then
         return {}
     orders = ask(query.asked, sources=names).to_dict("records")
     done = [row for row in orders if row["kind"] == "pause" and row["state"] == "done"]
@@ -144,7 +144,7 @@ def card(row: Row, shown: Pieces, *, whole: bool) -> Piece:
             place("fault"),
             place("blocks"),
             place("facts"),
-            _by_hand(row) if whole and row["kind"] == "sheet" else None,
+            _by_hand(row) if whole and row["kind"] == "sheet" and not as_of() else None,
             html.Div(
                 [
                     place("reasons"),

@@ -5,23 +5,26 @@ No globals: everything hangs on the running app or on the request.
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from threading import Lock
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pandas as pd
 from flask import current_app, g, has_request_context
 
 from ioc.clock import right_now
-from ioc.errors import Forbidden
+from ioc.errors import Forbidden, IocError
 from ioc.period import LOCAL
 from ioc.principal import Principal
 from kpi import query
-from layouts import access
+from layouts import PAGES, access
+from layouts.web.filters import QUESTIONS, ROOT, day_of
 
 EXTENSION = "ioc"
 TIMELESS = frozenset({
@@ -32,6 +35,8 @@ TIMELESS = frozenset({
 })  # answers that age by the day only
 KEPT = 128
 OUTSIDE = "Tài khoản này chưa được giao đơn vị nào."
+UNDATED = frozenset({"org_units", "search"})
+"""Questions whose answers are of every epoch: a page in the past may ask them."""
 FILTERS = (
     "q task project sector source kind state org_unit element indicator target level grain from to"
     " on since as_of frame open overdue located days limit after figure sort run period"
@@ -85,17 +90,42 @@ def readable(org_unit: str) -> bool:
 
 
 def writable() -> bool:
-    """Whether whoever asks may give figures: by role; in open mode that is this machine itself."""
-    return who().role in ("operator", "admin")
+    """Whether whoever asks may give figures: by role; in open mode that is this machine itself.
+
+    Nobody writes into the past.
+    """
+    return as_of() is None and who().role in ("operator", "admin")
 
 
-def now() -> datetime:
-    """The instant of this answer; one per request, so that its clocks agree."""
+class NoPast(IocError):
+    """A page in the past would have to show something that is known of today only."""
+
+
+def present() -> datetime:
+    """When this request came; one instant, so that its clocks agree."""
     if not has_request_context():
         return right_now()
     if "now" not in g:
         g.now = right_now()
     return g.now
+
+
+def as_of() -> datetime | None:
+    """The instant of knowledge that this request is held at; None where figures are of today."""
+    return g.get("as_of") if has_request_context() else None
+
+
+def hold(instant: datetime | None, address: str = "") -> None:
+    """Hold this request at an instant of knowledge; ``address`` is how links say it."""
+    g.as_of, g.as_of_text = (
+        instant,
+        address or (instant.astimezone(LOCAL).isoformat() if instant else ""),
+    )
+
+
+def now() -> datetime:
+    """The instant that figures, ages and periods of this answer are of."""
+    return as_of() or present()
 
 
 def steady(*instants: Any) -> None:
@@ -110,8 +140,8 @@ def steady(*instants: Any) -> None:
 
 
 def today() -> date:
-    """The local calendar day of this answer."""
-    return now().astimezone(LOCAL).date()
+    """The local calendar day of this answer; a day that is asked for to its end is that day."""
+    return day_of(now()) if as_of() else now().astimezone(LOCAL).date()
 
 
 def ask(question: Callable[..., Any], **args: Any) -> pd.DataFrame:
@@ -159,20 +189,36 @@ def _asked(question: Callable[..., Any], reader: str, args: dict[str, Any]) -> A
     name = question.__name__
     note_restricted(args)
     store, principal = desk().store, asker(name)
+    args = _dated(question) | args
     if name not in TIMELESS:
-        return getattr(question(store, principal, now=now(), **args), reader)()
+        return getattr(question(store, principal, now=present(), **args), reader)()
     chosen = query.choices(store)[:1] if name == "targets" else ()  # a reading counts at once
     key = (name, reader, principal.scope, today(), repr(sorted(args.items())), repr(chosen))
     with desk().lock:
         if key in desk().kept:
             desk().kept.move_to_end(key)
             return desk().kept[key]
-    found = getattr(question(store, principal, now=now(), **args), reader)()
+    found = getattr(question(store, principal, now=present(), **args), reader)()
     with desk().lock:
         desk().kept[key] = found
         while len(desk().kept) > KEPT:
             desk().kept.popitem(last=False)
     return found
+
+
+def _dated(question: Callable[..., Any]) -> dict[str, Any]:
+    """What a question is asked beside its own filters: the instant that this request is held at.
+
+    Raises:
+        NoPast: the request is held, and the question knows of today only.
+    """
+    instant, name = as_of(), question.__name__
+    if instant is None or name in UNDATED:
+        return {}
+    takes = inspect.signature(question).parameters
+    if "as_of" not in takes:
+        raise NoPast("Phần này chỉ có số hiện nay, không có số của một ngày đã qua.")
+    return {"as_of": instant} | ({"on": today()} if "on" in takes else {})
 
 
 def sample() -> bool:
@@ -186,7 +232,7 @@ def pulse() -> dict[str, Any]:
     return {
         "version": store.version(),
         "topics": query.topics(store, who()),
-        "at": now().isoformat(timespec="seconds"),
+        "at": present().isoformat(timespec="seconds"),
     }
 
 
@@ -200,7 +246,36 @@ def link(path: str, **given: Any) -> str:
     kept = filters({k.rstrip("_"): v for k, v in given.items()})
     extra = {k: v for k, v in given.items() if k in ("download", "manifest") and v}
     text = urlencode(kept | extra)
-    return f"{path}?{text}" if text else path
+    return carried(f"{path}?{text}" if text else path)
+
+
+def address(path: str, given: Mapping[str, str]) -> str:
+    """A path with filters as they are, of today."""
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def carried(address: str) -> str:
+    """An address of ours with the instant that this request is held at, where it can have one.
+
+    A page has it, and a data address whose question takes it; any other address stays.
+    """
+    if as_of() is None or not address.startswith("/") or address.startswith("//"):
+        return address
+    parts = urlsplit(address)
+    if "as_of" in dict(parse_qsl(parts.query)) or not _takes_as_of(parts.path):
+        return address
+    query_ = "&".join(filter(None, [parts.query, urlencode({"as_of": g.as_of_text})]))
+    return urlunsplit(parts._replace(query=query_))
+
+
+def _takes_as_of(path: str) -> bool:
+    if found := re.fullmatch(rf"{ROOT}/([a-z-]+)\.\w+", path):
+        return found[1] in QUESTIONS and "as_of" in QUESTIONS[found[1]][1]
+    return any(
+        re.fullmatch(re.sub("<[^>]+>", "[^/]+", page.path), path)
+        for page in PAGES
+        if not page.present
+    )
 
 
 def callback(*parts: Any, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

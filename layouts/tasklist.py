@@ -12,7 +12,7 @@ from kpi import query
 from layouts import components, places, text, theme
 from layouts.components import Piece
 from layouts.lines import Row, split
-from layouts.state import FILTERS, desk, link, rows
+from layouts.state import FILTERS, as_of, desk, link, rows
 
 HEAD = (
     ("Nhiệm vụ, giải pháp", "t-sentence"),
@@ -39,12 +39,18 @@ def look(state: str, given: Mapping[str, Any]) -> Tasks | None:
     """The tasks that an address asks for; None when it names something that we do not have."""
     if any(given.get(name) for name in FILTERS) or str(state) not in ("", *theme.TASK):
         return None
-    return Tasks(str(state), rows(query.tasks))
+    return Tasks(str(state), [] if as_of() else rows(query.tasks))
 
 
 def card(tasks: Tasks) -> Piece:
     """The register: every dash of section 4, in its order."""
     register = desk().store.catalogue.tasks
+    if as_of():
+        return components.card(
+            f"Nhiệm vụ và giải pháp (mục {register.section})",
+            html.P("Trạng thái của nhiệm vụ ghi trong tệp của hiện nay, không có lịch sử."),
+            id="tasks",
+        )
     titles = [html.Th(word, className=kind, scope="col") for word, kind in HEAD]
     body = [_row(row) for row in tasks.rows]
     empty = html.P("Không có nhiệm vụ nào ở trạng thái này.", className="under")

@@ -132,13 +132,13 @@ def test_csv_and_json_say_the_same_in_the_same_columns(get, question):
 
 
 def test_a_download_begins_with_a_bom_and_has_a_name_and_a_plain_answer_neither(get):
-    plain = get("/api/v1/targets.csv")
+    plain = get("/api/v1/tasks.csv")
     assert not plain.data.startswith(downloads.BOM) and "Content-Disposition" not in plain.headers
-    file = get("/api/v1/targets.csv?download=1")
+    file = get("/api/v1/tasks.csv?download=1")
     assert file.data == downloads.BOM + plain.data
-    assert "targets_DU-LIEU-MAU.csv" in file.headers["Content-Disposition"]
+    assert "tasks_DU-LIEU-MAU.csv" in file.headers["Content-Disposition"]
     assert not file.data[3:].startswith(b"sep=")
-    assert "Trên 80% hệ thống thông tin" in file.data.decode("utf-8-sig")
+    assert "Văn phòng Ủy ban nhân dân tỉnh" in file.data.decode("utf-8-sig")
     assert file.data.count(b"\r\n") == file.data.count(b"\n")
 
 
@@ -163,7 +163,7 @@ def test_a_side_car_describes_the_very_bytes_of_its_file_whatever_comes_later(
 ):
     exported = get(f"/api/v1/{question}.{kind}?{CSVS[question]}&download=1")
     address = exported.headers["Content-Location"]
-    assert ("as_of=" in address) == (question not in api.TIMELESS)
+    assert ("as_of=" in address) == ("as_of" in filters.QUESTIONS[question][1])
     assert address.endswith("download=1") or "download=1&" in address
     before = get(f"{address}&manifest=1").json
     changed = [dossier(1, "19207", datetime(2025, 4, 1, 9, tzinfo=LOCAL), online=True)]
@@ -292,7 +292,7 @@ def test_the_address_of_an_export_is_complete_whatever_the_calendar_says(get, mo
 
 
 def test_a_download_keeps_its_headers_when_it_comes_from_the_cache(get):
-    first, second = (get("/api/v1/targets.json?download=1") for _ in range(2))
+    first, second = (get("/api/v1/tasks.json?download=1") for _ in range(2))
     assert first.data == second.data
     for name in ("Content-Disposition", "Content-Location", "Link"):
         assert second.headers[name] == first.headers[name]

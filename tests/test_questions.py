@@ -72,6 +72,11 @@ COLUMNS = {
 PAST = (
     "standings",
     "values",
+    "targets",
+    "indicators",
+    "sources",
+    "runs",
+    "rejections",
     "records",
     "projects",
     "rollout",

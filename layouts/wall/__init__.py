@@ -10,19 +10,19 @@ from __future__ import annotations
 from typing import Any
 
 from dash import Input, Output, State, dcc, html, set_props
-from flask import g
 
 from kpi.query import Steering, steering
 from layouts import components, shell, text
 from layouts.components import Piece
 from layouts.lines import AREA, tally
 from layouts.slots import marks
-from layouts.state import callback, desk, steady
+from layouts.state import as_of, callback, desk, hold, link, present, steady
 from layouts.wall import gravest, news, overview, sector, sheet, smart_city, sources, worst
 from layouts.wall import map as map_
 from layouts.wall.legibility import ASIDE, LETTER, wide
 from layouts.wall.sheet import Sheet, Shown, aim
 from layouts.wall.view import Wall, again, look, programme
+from layouts.web.filters import day_of
 
 SCENES = {
     "overview": overview,
@@ -110,10 +110,14 @@ def usual() -> Wall:
 
 
 def _said() -> Steering:
-    """The newest word to the walls; an instant that they are held at is this answer's clock."""
+    """The newest word to the walls; an instant of the address, or that they are held at, is what
+    this answer is of.
+    """
     said = steering(desk().store)
+    if as_of():
+        return said._replace(held=as_of())
     if said.held:
-        g.now = said.held
+        hold(said.held)
     return said
 
 
@@ -177,7 +181,9 @@ def _title(wall: Wall, at: Sheet, every: list[Sheet]) -> list[Piece]:
     scene = longest <= left
     where = scene and longest + len(name) + 3 <= left
     return [
-        dcc.Link(at.title if scene else "", href="/", id="wall-title", className="wall-title"),
+        dcc.Link(
+            at.title if scene else "", href=link("/"), id="wall-title", className="wall-title"
+        ),
         html.Span(name if where else "", className="wall-where"),
         html.Span(
             [
@@ -200,4 +206,10 @@ def counts(wall: Wall) -> list[Piece]:
 
 def held(wall: Wall) -> str:
     """Says of a wall that is held that it is, and since when."""
-    return f"Giữ số lúc {text.local(wall.held):%H:%M}" if wall.held else ""
+    if not wall.held:
+        return ""
+    here = text.local(wall.held)
+    if here.time() == here.time().min:
+        return f"Giữ số hết ngày {day_of(wall.held):%d/%m/%Y}"
+    day = "" if here.date() == text.local(present()).date() else f" {here:%d/%m/%Y}"
+    return f"Giữ số lúc {here:%H:%M}{day}"

@@ -10,7 +10,7 @@ from dash import dcc, html
 from layouts import components, text, theme
 from layouts.components import Piece
 from layouts.lines import Line, Row, indicators
-from layouts.state import desk, now
+from layouts.state import desk, link, now
 from layouts.wall import sheet, sources, worst
 from layouts.wall.legibility import GAP_VH, LEADING, Plan
 from layouts.wall.scenes import WORST
@@ -144,7 +144,7 @@ def _card(wall: Wall, key: str) -> Piece:
         default=None,
     )
     told = f"{heard}/{len(ages)} nguồn có số mới" if ages else "chưa có nguồn"
-    fit, href = _fit(wall), f"/sector/{key}"
+    fit, href = _fit(wall), link(f"/sector/{key}")
     high = (fit.body - (fit.down - 1) * GAP_VH) / fit.down - 2 * fit.label * LEADING
     room = int((high / fit.line - 3) / 2)  # two lines each; what is told of all takes two
     shown = fed if len(fed) <= room else []
@@ -198,7 +198,7 @@ def _history(wall: Wall, line: Line) -> Piece:
                 ],
                 className="history",
             ),
-            code(line.href, name),
+            code(link(line.href), name),
         ],
         className="tile history-tile",
     )
@@ -221,7 +221,7 @@ def _watched(wall: Wall, row: Row) -> Piece:
         components.freshness(age, "") if age in ("late", "stale")
         else html.Span(told, className="until")
     )  # fmt: skip
-    href = f"/indicator/{row['indicator']}"
+    href = link(f"/indicator/{row['indicator']}")
     return html.Article(
         [
             dcc.Link(

@@ -11,7 +11,7 @@ from layouts import components, text, theme
 from layouts.components import Piece
 from layouts.lines import AREA, Line, Row, indicators
 from layouts.state import count as how_many
-from layouts.state import now, rows
+from layouts.state import link, now, rows
 from layouts.wall import sheet
 from layouts.wall.sheet import Shown
 from layouts.wall.tile import code, hero, tile
@@ -112,7 +112,7 @@ def _card(wall: Wall, service: str) -> Piece:
     found = [row for row in _rollout(wall) if row["service"] == service]
     name = found[0]["name"]
     said = [_measure(wall, key, first=at == 0) for at, key in enumerate(_measured(service))]
-    href = f"/sector/{service}"
+    href = link(f"/sector/{service}")
     return html.Article(
         [
             dcc.Link(

@@ -12,7 +12,7 @@ from kpi import query
 from layouts import components, text, theme
 from layouts.components import Piece
 from layouts.lines import Row
-from layouts.state import desk, now, rows
+from layouts.state import desk, link, now, rows
 from layouts.wall import sheet
 from layouts.wall.sheet import Shown
 from layouts.wall.view import Wall
@@ -125,7 +125,7 @@ def _cell(row: Row, wall: Wall) -> Piece:
                 className="source-age",
             ),
         ],
-        href=f"/sources/{row['source']}",
+        href=link(f"/sources/{row['source']}"),
         className=f"source-one age-{age or 'unknown'}",
         title=row["name"],
     )  # fmt: skip

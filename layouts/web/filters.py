@@ -6,7 +6,7 @@ A filter that is ignored would give a right-looking wrong number, so none is.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 from urllib.parse import urlencode
 
@@ -39,16 +39,16 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         query.pivot,
         ("indicator", "org_unit", "level", "grain", "frame", "from", "to", "on", "as_of"),
     ),
-    "targets": (query.targets, ("target", "on")),
-    "indicators": (query.indicators, ("indicator", "on")),
+    "targets": (query.targets, ("target", "on", "as_of")),
+    "indicators": (query.indicators, ("indicator", "on", "as_of")),
     "org-units": (query.org_units, ("org_unit", "level", "on")),
-    "sources": (query.sources, ("source",)),
-    "runs": (query.runs, ("source", "run")),
-    "rejections": (query.rejections, ("source",)),
+    "sources": (query.sources, ("source", "as_of")),
+    "runs": (query.runs, ("source", "run", "as_of")),
+    "rejections": (query.rejections, ("source", "as_of")),
     "assessments": (query.assessments, ("target", "indicator", "org_unit", "as_of")),
     "uploads": (query.uploads, ("source",)),
     "asked": (query.asked, ("source",)),
-    "closings": (query.closings, ("target", "org_unit")),
+    "closings": (query.closings, ("target", "org_unit", "as_of")),
     "forecasts": (query.forecasts, ("target", "indicator", "org_unit", "as_of")),
     "search": (query.search, ("q",)),
     "records": (
@@ -209,6 +209,11 @@ def as_of(text: str, now: datetime, name: str = "as_of") -> datetime:
     return instant
 
 
+def day_of(instant: datetime) -> date:
+    """The local day that an instant of knowledge is about: midnight ends the day before it."""
+    return (instant - timedelta(microseconds=1)).astimezone(LOCAL).date()
+
+
 def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime) -> None:
     """Turn ``from``, ``to`` and ``grain`` into what the question takes."""
     first, last = arguments.pop("from", None), arguments.pop("to", None)
@@ -217,7 +222,8 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
         if first and last and last.end < first.start:
             raise _bad("from", "kỳ đầu phải trước kỳ cuối")
         return
-    today = arguments.get("as_of", now).astimezone(LOCAL).date()
+    past = arguments.get("as_of")
+    today = day_of(past) if past else now.astimezone(LOCAL).date()
     if question == "lineage":
         arguments.setdefault("indicators", [])
         arguments |= {name: p for name, p in (("first", first), ("last", last)) if p}

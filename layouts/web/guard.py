@@ -285,7 +285,8 @@ def _one_fits(item: object, wanted: dict[str, Any]) -> bool:
 
 def _value_fits(key: object, name: str, value: object) -> bool:
     if value is None:
-        return key != "_pages_location"  # Dash's own router fails without an address
+        # Dash's own router fails without a path
+        return (key, name) != ("_pages_location", "pathname")
     if name == "id":
         return value == key
     if name in STARTS:
