@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from ioc.model import OrgUnit
 from kpi import query
 from layouts import text
-from layouts.state import desk
+from layouts.state import as_of, desk
 from layouts.view import View
 
 
@@ -78,6 +78,6 @@ def _choices(view: View) -> list[Event]:
         return []
     return [
         Event(day, f"chọn cách đọc “{text.reading(one.reading)}”")
-        for one in query.choices(desk().store, view.line.id)
+        for one in query.choices(desk().store, view.line.id, as_of=as_of())
         if (day := text.as_date(one.at))
     ]
