@@ -188,11 +188,12 @@ def test_no_total_tells_by_subtraction_what_is_hidden(sqlite_world, communes):
     people(
         sqlite_world,
         {
+            "2026-08": [(a, 3, 900), (b, 4, 700), (c, 70, 800)],
             "2026-09": [(a, 6, 900), (b, 50, 700), (c, 70, 800)],
             "2026-10": [(a, 3, 900), (b, 50, 700), (c, 70, 800)],
         },
     )
-    found = table(sqlite_world, "E-HEA1", "2026-09", "2026-10", level="commune")
+    found = table(sqlite_world, "E-HEA1", "2026-08", "2026-10", level="commune")
     assert (
         counts(found, "listed", "2026-09") == counts(found, "whole", "2026-09") == (126, 2400, None)
     )
@@ -200,6 +201,8 @@ def test_no_total_tells_by_subtraction_what_is_hidden(sqlite_world, communes):
     assert counts(found, b, "2026-10") == (50, 700, None)
     for place in ("listed", "rest", "whole"):
         assert counts(found, place, "2026-10") == (None, None, "suppressed")
+        # of two that are hidden the sum is large enough, and still none of the reader's
+        assert counts(found, place, "2026-08") == (None, None, "suppressed")
 
 
 def test_a_rest_that_is_one_small_org_unit_hides_itself_and_the_sum_beside_it(
