@@ -65,7 +65,12 @@ def merged(
     answer = Merged(families)
     several = [family for family in families.values() if len(family.members) > 1]
     known = everybody(families.values())
-    raw = sums.read(snapshot, source, elements, known, periods)
+    alone = everybody(family for family in families.values() if family not in several)
+    stocks = [one for one in elements if one.over_time == "last"]
+    others = [one for one in elements if one.over_time != "last"]
+    raw = sums.read(snapshot, source, others, known, periods) if others else {}
+    if stocks and alone:  # those of several are made of months, below
+        raw |= sums.read(snapshot, source, stocks, alone, periods)
     months = months_of(snapshot, source, elements, everybody(several), periods)
     readable = {uid: frame.readable(tree, family) for uid, family in families.items()}
     pairs = [(one.unit.uid, part.uid) for one in several for part in readable[one.unit.uid]]
