@@ -106,7 +106,7 @@ def pivot(
     framed, today = frame_of(store, frame, who, now), local_date(as_of or now or right_now())
     if level is None and org_units is None:
         level = "area"
-    days = {on or (framed.day if framed else min(period.end, today)) for period in periods}
+    days = {framed.day if framed else on or min(period.end, today) for period in periods}
     known = {unit.uid: unit for day in days for unit in units_of(store, who, org_units, level, day)}
     listed = [known[uid] for uid in store.orgunits if uid in known]
     whole = _whole(store, who, listed, org_units if level else None)

@@ -60,6 +60,7 @@ def _asked(view: View) -> dict[str, Any]:
     grain = next((one for one in _grains(view) if _many(view, one) <= MOST), GRAINS[-1])
     asked: dict[str, Any] = {
         "level": view.level,
+        "on": None,  # the org units of each period, also where the page is held at a day
         "grain": grain,
         "first": Period.of(grain, view.span.first.start),  # type: ignore[arg-type]
         "last": Period.of(grain, view.span.last.end),  # type: ignore[arg-type]

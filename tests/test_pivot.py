@@ -3,6 +3,7 @@ that subtraction would tell."""
 
 import math
 from collections.abc import Iterable
+from datetime import date
 
 import pytest
 
@@ -112,6 +113,8 @@ def test_shares_are_made_of_sums_over_org_units_and_over_time(live):
     assert found.loc["whole", "2024..2025"].value == 99.5
     assert counts(found, "district-450-0000", "2024..2025") == (5, 10, None)
     assert counts(found, "rest", "2025") == (0, 0, "zero_denominator")
+    held = table(live, "I02b", "2024", "2024", level="commune", frame="today", on=date(2024, 5, 6))
+    assert HEIR in held.index.get_level_values("place")  # a frame has a day of its own
     only = table(live, "I02b", "2024-05", "2024-06", level="district", grain="ytd")
     assert {period for _, period in only.index} == {"2024-01..2024-05", "2024-01..2024-06"}
 
