@@ -9,7 +9,7 @@ from dash import dcc, html
 from kpi import query
 from layouts import components, text
 from layouts.components import Piece
-from layouts.lines import Row, closed, parts_of, verdict
+from layouts.lines import Line, Row, closed, parts_of, verdict
 from layouts.state import as_of, desk
 from layouts.view import View
 
@@ -48,13 +48,44 @@ def definition(view: View) -> Piece:
             ("Chu kỳ", _cycle(row, target)),
             ("Loại trừ", row.get("exclusions") or "không có"),
             ("Chủ trì", owner),
+            ("Phối hợp", target.get("co_owner_names") or ""),
+            ("Liên hệ", target.get("escalation") or ""),
             ("Mức truy cập", text.ACCESS.get(row.get("class", ""), "")),
             ("Phạm vi", text.POPULATION.get(view.part.population, "") if view.part else ""),
             ("Nguyên văn", html.Blockquote(target["sentence"]) if target else ""),
             ("Căn cứ", target.get("citation", "")),
-            ("Mã định nghĩa", html.Code(row["definition_version"])),
+            ("Hiệu lực", _valid(target)),
+            ("Cách đọc", _worded(target["reading_in_force"]) if line else ""),
+            ("Cách đọc thứ hai", _second(line)),
+            (
+                "Phiên bản",
+                dcc.Link(
+                    html.Code(row["definition_version"]), href=f"/definitions#{row['indicator']}"
+                ),
+            ),
         ]),
     )
+
+
+def _valid(target: Row) -> str:
+    """From when, and until when, the wording of a target holds."""
+    begins, ends = target.get("valid_from"), target.get("valid_to")
+    return text.join(
+        [
+            f"từ {text.day(begins)}" if text.known(begins) else "",
+            f"đến {text.day(ends)}" if text.known(ends) else "",
+        ],
+        " ",
+    )
+
+
+def _second(line: Line | None) -> str:
+    """The reading that an unclear sentence has beside the one in force."""
+    if line is None or not text.known(line.target.get("second_reading")):
+        return ""
+    target = line.target
+    both = (target["plan_reading"], target["second_reading"])
+    return _worded(next(rule for rule in both if rule != target["reading_in_force"]))
 
 
 def _cycle(row: Row, target: Row) -> str:

@@ -231,15 +231,20 @@ def _rank(view: View, one: Rank, closing: bool, top: Any) -> Piece:
     mark = theme.status(name)
     percent = (view.indicator["unit"] or "%") == "%"
     value = one.value if percent or one.absent else 100 * one.value / top
+    told = view.line is not None and (closing or one.absent)
     here = " here" if one.org_unit == view.org_unit else ""
     return html.Div(
         [
             components.shape(mark, f"hue-{name}" if closing else "", label=mark.word)
-            if view.line and (closing or one.absent)
+            if told
             else html.Span(),
             dcc.Link(one.name, href=view.address(org_unit=one.org_unit), className="rank-name"),
             components.bullet(value, target.get("threshold"), target.get("threshold_high")),
-            html.Span(_value(view, one), className="rank-value"),
+            html.Span(
+                _value(view, one),
+                className="rank-value",
+                **({"data-word": mark.word.lower()} if told else {}),
+            ),
             _counts(view, one),
             _coverage(one),
         ],

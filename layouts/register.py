@@ -248,7 +248,11 @@ def _part(line: Line) -> Any:
                     label=mark.word,
                 ),
                 dcc.Link(part.label, href=f"/indicator/{part.indicator}"),
-                html.Span(headline(part.row, line.lines), className="figure small"),
+                html.Span(
+                    headline(part.row, line.lines),
+                    className="figure small",
+                    **{"data-word": mark.word.lower()},  # for paper, beside the shape
+                ),
                 hand_mark(part.row),
             ],
             className="part",

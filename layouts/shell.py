@@ -11,7 +11,7 @@ from dash import Input, Output, dcc, html
 
 from ioc.errors import Forbidden
 from kpi import query
-from layouts import PAGES, Page, access, finder, past, state, text
+from layouts import PAGES, Page, access, finder, past, printed, state, text
 from layouts.components import Piece
 
 PRODUCT = "Trung tâm điều hành thông minh"
@@ -145,6 +145,7 @@ def desk_page(
                 className="masthead",
             ),
             past.band(),
+            printed.line(),
             html.Nav(crumbs, className="crumbs", **{"aria-label": "Đường dẫn"}) if crumbs else None,
             html.Main(children, id="main"),
             html.Footer([

@@ -294,3 +294,15 @@ def test_an_indicator_without_a_target_has_a_ranking_too(reader):
         drawn = words(walk(ranking.ranking(bare)))
     assert {one.org_unit: (one.over, one.under) for one in found}["area-450"] == (6, 10)
     assert "6/10" in drawn and "60 %" in drawn
+
+
+def test_the_definition_names_owner_co_owners_validity_version_and_both_readings(reader):
+    page = reader.see(indicator.layout, key="I02b")
+    facts = {words([p.children[0]]): words([p.children[1]]) for p in page
+             if type(p).__name__ == "Div" and isinstance(p.children, list) and len(p.children) == 2
+             and type(p.children[0]).__name__ == "Dt"}  # fmt: skip
+    assert facts["Chủ trì"] == "Văn phòng Ủy ban nhân dân tỉnh"
+    assert facts["Phối hợp"] == "Sở Khoa học và Công nghệ"
+    assert facts["Hiệu lực"] == "từ 01/01/2021"
+    assert (facts["Cách đọc"], facts["Cách đọc thứ hai"]) == ("từ 60 %", "trên 60 %")
+    assert {"Công thức", "Loại trừ", "Nguyên văn", "Căn cứ", "Phiên bản"} <= set(facts)

@@ -198,7 +198,9 @@ def test_the_twin_table_of_a_chart_opens(visit: Any) -> None:
     seen.page.locator("summary", has_text="Xem dạng bảng").click()
     assert rows.nth(1).is_visible() and rows.count() > 60
     gap = seen.page.locator("#indicator-trend-table tr", has_text="tháng 5/2023")
-    assert gap.inner_text().split("\t")[1:] == ["—", "—", "—", "chưa báo cáo"]
+    told = gap.inner_text().split("\t")
+    assert told[1:4] == ["—", "—", "—"] and told[5] == "chưa báo cáo"
+    assert "%" in told[4], "the same month of last year was reported"
     assert looking.squeezed(looking.texts(seen.page)) == []
     seen.page.close()
 
