@@ -34,6 +34,7 @@ PAGES = (
     Page("/lineage", "layouts.lineage", "Nguồn gốc của con số"),
     Page("/changes", "layouts.changes", "Thay đổi của chỉ tiêu", "Thay đổi"),
     Page("/definitions", "layouts.definitions", "Định nghĩa chỉ tiêu", "Định nghĩa"),
+    Page("/calibration", "layouts.calibration", "Độ tin cậy của dự báo"),
     Page("/upload", "layouts.upload", "Nhập tay", "Nhập tay", present=_WRITES),
     Page("/operator", "layouts.operator", "Điều khiển màn hình tường", present=_WRITES),
     Page("/sources", "layouts.sources", "Nguồn dữ liệu", "Nguồn dữ liệu"),

@@ -13,6 +13,7 @@ from layouts import (
     chartnotes,
     components,
     figures,
+    forecastcard,
     framechoice,
     lately,
     pivotcard,
@@ -161,6 +162,7 @@ def _with_source(view: View) -> list[Piece]:
         framechoice.choice(view),
         html.Div(shown["answer"], id="indicator-answer"),
         html.Div(shown["head"], id="indicator-head"),
+        forecastcard.card(view),
         assessments.card(view) if _assessed(view) else None,
         components.card(
             title,

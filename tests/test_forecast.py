@@ -1,5 +1,6 @@
 """Whether a target will be met: the arithmetic, how often it is right, what it may never do."""
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -9,11 +10,16 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plotly.utils import PlotlyJSONEncoder
 
+import app as program
 from ioc.period import Period
+from ioc.principal import Principal
 from ioc.rule import Rule
+from ioc.settings import Settings
 from kpi import forecast, foresight, query
 from kpi.forecast import Point
+from layouts import calibration, forecastcard, indicator, state
 from tests.worlds import ADMIN, MEETINGS, STAFF, reading, rows, share
 
 pytest_plugins = ["tests.worlds"]
@@ -296,3 +302,56 @@ def test_the_web_process_never_loads_the_statistics(sqlite_world, tmp_path):
     given = [sys.executable, "-c", WEB, str(tmp_path), world.store.url]
     ended = subprocess.run(given, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout.strip()) == (0, ""), ended.stderr
+
+
+# --- on the pages -----------------------------------------------------------------------------
+
+
+def drawn(world, tmp_path, path):
+    """All the words of a page, as the browser is given them."""
+    settings_ = Settings(data=tmp_path, database_url=world.store.url)
+    made_app = program.create_app(settings_, world.store, Principal.local_admin)
+    with made_app.server.app_context():
+        module, _, query_ = path.partition("?")
+        given_ = dict(pair.split("=") for pair in query_.split("&") if pair)
+        page = calibration if module == "/calibration" else indicator
+        return json.dumps(page.layout(**given_), cls=PlotlyJSONEncoder, ensure_ascii=False)
+
+
+def test_a_page_lays_every_forecast_beside_its_outcome(sqlite_world, tmp_path):
+    world = made(tell(sqlite_world).live())
+    words = drawn(world, tmp_path, "/calibration?indicator=I07a")
+    found = asked(world)
+    told_ = found[found.chance.notna()]
+    assert f"{int(told_.inside.sum())}/{len(told_)}" in words
+    assert "90–100\u00a0%" in words and "30/09/2025" in words and "Cách tính" in words
+    assert "/api/v1/forecasts.csv?" in words and "indicator=I07a" in words
+
+
+def test_only_an_open_target_says_its_chance(sqlite_world, tmp_path):
+    world = made(tell(sqlite_world).live())
+    closed = drawn(world, tmp_path, "/indicator/I07a?key=I07a")
+    assert "Khả năng đạt" not in closed and "/calibration?" in closed
+
+
+def test_the_card_of_an_open_target_says_what_it_rests_on(sqlite_world, tmp_path, monkeypatch):
+    world = sqlite_world
+    world.now = datetime(2024, 7, 2, 3, tzinfo=UTC)
+    made(tell(world, months=41).live())
+    monkeypatch.setattr(state, "right_now", lambda: world.now)
+    words = drawn(world, tmp_path, "/indicator/I07a?key=I07a")
+    found = asked(world).iloc[-1]
+    assert "Khả năng đạt" in words and forecastcard.interval(found) in words
+    assert "biết đến 30/06/2024" in words and "41 kỳ, mới nhất" in words
+    forget(world)
+    made(world, ["I11a"])
+    assert "Khả năng đạt" not in drawn(world, tmp_path, "/indicator/I07a?key=I07a")
+    words = drawn(world, tmp_path, "/indicator/I11a?key=I11a")
+    assert "Chưa đủ số liệu: mỗi năm chỉ có một con số" in words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(1.0, "> 99\u00a0%"), (0.0, "< 1\u00a0%"), (0.724, "72\u00a0%")]
+)
+def test_no_chance_is_certain(value, words):
+    assert forecastcard.chance(value) == words

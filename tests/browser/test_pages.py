@@ -48,6 +48,7 @@ PAGES = (
     "/changes?since=2025-06-15&as_of=2025-07-15",
     "/projects",
     "/orientation",
+    "/calibration",
     "/projects?state=overdue",
     "/operator",
     "/admin",

@@ -1,0 +1,95 @@
+"""The card that says whether an open target will be met: its chance, its interval, from what."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from dash import dcc, html
+
+from kpi import query
+from layouts import components, text
+from layouts.components import Piece
+from layouts.lines import Row
+from layouts.state import link, rows
+from layouts.view import View
+
+WHY = {
+    "few_points": "mới có {points} kỳ trọn vẹn, cần ít nhất 8",
+    "yearly": "mỗi năm chỉ có một con số",
+    "distinct": "con số của năm không cộng được từ các tháng",
+}
+"""Why there is no forecast, after the words chưa đủ số liệu."""
+
+
+def card(view: View) -> Piece:
+    """Of an open target with a number; of a closed one only the way to how forecasts did."""
+    if not view.line or not view.part or not view.line.numeric or not view.row:
+        return None
+    asked = {"targets": [view.line.id], "indicators": [view.key], "org_units": [view.org_unit]}
+    found = rows(query.forecasts, **asked)
+    if not found:
+        return None
+    told = dcc.Link("Dự báo trước đây đúng đến đâu?", href=address(view))
+    if view.row.get("closing_status"):
+        foretold = any(text.known(row["chance"]) for row in found)
+        return html.P(told, className="under forecast-past") if foretold else None
+    return components.card("Khả năng đạt", *_outlook(found[-1], view), html.P(told), id="forecast")
+
+
+def address(view: View) -> str:
+    """The page of the forecasts of this indicator."""
+    return link("/calibration", indicator=view.key, org_unit=view.org_unit)
+
+
+def _outlook(row: Row, view: View) -> list[Piece]:
+    if not text.known(row["chance"]):
+        return [html.P(text.sentence(absent(row)), className="says")]
+    line = view.line
+    assert line
+    return [
+        html.Div(html.Span(chance(row["chance"]), className="figure"), className="big"),
+        html.P(
+            f"khả năng {line.level} vào {text.day(row['closing_date'])}. Kết quả chốt nằm trong"
+            f" khoảng {interval(row)} với xác suất 80{text.GAP}%.",
+            className="says",
+        ),
+        html.P(text.sentence(text.join(basis(row))), className="under"),
+    ]
+
+
+def known_until(row: Row) -> str:
+    """30/06/2024: the day whose end a forecast is about."""
+    return text.day(row["forecast_at"] - timedelta(seconds=1))
+
+
+def chance(value: Any) -> str:
+    """72 %; never 0 or 100: > 99 %, < 1 %."""
+    if not text.known(value):
+        return text.NONE
+    if value > 0.99 or value < 0.01:
+        return f"> 99{text.GAP}%" if value > 0.5 else f"< 1{text.GAP}%"
+    return f"{text.number(100 * value)}{text.GAP}%"
+
+
+def interval(row: Row) -> str:
+    """58,1–66,4 %."""
+    if not text.known(row["low"]):
+        return text.NONE
+    return f"{text.number(row['low'], 1)}–{text.number(row['high'], 1)}{text.GAP}%"
+
+
+def absent(row: Row) -> str:
+    """chưa đủ số liệu, and why."""
+    why = WHY.get(row["reason"], "").format(points=text.number(row["points"]))
+    return text.join(["chưa đủ số liệu", why], ": ")
+
+
+def basis(row: Row) -> list[str]:
+    """What a forecast rests on."""
+    return [
+        f"dự báo từ số liệu biết đến {known_until(row)}",
+        f"{text.number(row['points'])} kỳ, mới nhất {text.period(row['last_period'])}",
+        row["model"],
+        "lịch sử dựng lại theo thời điểm cập nhật của nguồn" if row["reconstructed"] else "",
+    ]
