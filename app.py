@@ -514,7 +514,7 @@ def restore(settings: Settings, asked: argparse.Namespace) -> int:
 
 def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     """Look at the running system, or at its sources, line by line; 1 when something is broken."""
-    from kpi.doctor import Finding, Level, examine
+    from kpi.doctor import Finding, Level, examine, summary
 
     if arguments.what:
         return _doctor_sources(settings, arguments.names)
@@ -532,6 +532,7 @@ def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     for found in examine(open_store(settings, migrate=False), settings):
         print(found, flush=True)
         findings.append(found)
+    print(summary(findings))
     return int(any(found.level is Level.broken for found in findings))
 
 

@@ -1,11 +1,12 @@
 """Accounts, their rights, sessions, second factors and keys: the one door for web and commands."""
 
+from kpi.breakglass import FIRST, SETUP
 from kpi.factors import has_second, totp_begin, totp_confirm, totp_remove
 from kpi.keys import Key, create_key, keys_of, principal_of_key, revoke_key
-from kpi.links import new_link, set_password
+from kpi.links import account_of, new_link, set_password
 from kpi.ownpassword import change_password, has_password
 from kpi.passwords import WeakPassword
-from kpi.people import create, disable, enable, has_admin, idle, listed, set_role, tie
+from kpi.people import create, disable, enable, has_admin, idle, last_admin, listed, set_role, tie
 from kpi.rights import (
     ROLES,
     Account,
@@ -28,7 +29,9 @@ from kpi.sessions import (
 )
 
 __all__ = [
+    "FIRST",
     "ROLES",
+    "SETUP",
     "Account",
     "Key",
     "NotDone",
@@ -36,6 +39,7 @@ __all__ = [
     "Session",
     "SignInRefused",
     "WeakPassword",
+    "account_of",
     "change_password",
     "create",
     "create_key",
@@ -48,6 +52,7 @@ __all__ = [
     "has_second",
     "idle",
     "keys_of",
+    "last_admin",
     "listed",
     "new_link",
     "open_sessions",

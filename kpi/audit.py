@@ -133,7 +133,7 @@ def append(
         "who": _plain(who.name if isinstance(who, Principal) else who),
         "kind": kind,
         "what": _plain(what),
-        "detail": json.dumps(detail, sort_keys=True, separators=(",", ":"), default=str),
+        "detail": _canonical(detail),
         "previous": previous,
     }
     row["hash"] = hash_of(row)
@@ -258,7 +258,10 @@ def lines(
     last: date | datetime | None = None,
     after: int = 0,
 ) -> Iterator[str]:
-    """Lines of JSON of the entries after a number; for whoever stands at the machine itself."""
+    """Lines of JSON of the entries after a number; for whoever stands at the machine itself.
+
+    ``detail`` is an object; its hash is over its canonical text, see ``line_fits``.
+    """
     where, values = _window(first, last)
     sql = f"SELECT {_COLUMNS} FROM audit {_where([*where, 'number > :after'])} ORDER BY number"
     with store.read() as connection:
@@ -267,14 +270,32 @@ def lines(
         )
         for row in found.mappings():
             at = instant_of(row["at"])
-            said = {**row, "time": at.isoformat() if at else ""}
-            yield json.dumps(said, ensure_ascii=False, separators=(",", ":")) + "\n"
+            said = {
+                **row,
+                "detail": json.loads(row["detail"]),
+                "time": at.isoformat() if at else "",
+            }
+            yield _line(said)
 
 
 def line_fits(line: str) -> bool:
     """Whether an exported line still has the hash it was written with."""
     row = json.loads(line)
+    if not isinstance(row["detail"], str):  # as it is hashed; lines of former times hold the text
+        row["detail"] = _canonical(row["detail"])
     return row["hash"] == hash_of(row)
+
+
+def _canonical(detail: dict[str, Any]) -> str:
+    return json.dumps(detail, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _line(said: dict[str, Any]) -> str:
+    """A line with letters as they are; half a letter, which no file takes, stays escaped."""
+    line = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    if any("\ud800" <= letter <= "\udfff" for letter in line):
+        line = json.dumps(said, separators=(",", ":"))
+    return line + "\n"
 
 
 _IDLE = "'refused', 'locked', 'sign_out'"

@@ -15,6 +15,8 @@ from kpi.schema import micros
 from kpi.store import KpiStore
 
 FIRST = "quan-tri"
+SETUP = "setup-link"
+"""The file in ``IOC_DATA`` with the first link, where nobody sits at a terminal to read it."""
 LIVES, FIRST_LIVES = timedelta(minutes=30), timedelta(hours=24)
 _DAYS = timedelta(days=1)
 

@@ -11,12 +11,11 @@ from ioc.period import LOCAL
 from ioc.principal import Principal
 from ioc.settings import Settings
 from kpi import accounts, audit, auditfile, devices
-from kpi.breakglass import break_glass, first_link
+from kpi.breakglass import FIRST, SETUP, break_glass, first_link
 from kpi.store import KpiStore
 
 Send = Callable[[str, Iterator[str]], int]
-SETUP = "setup-link"
-"""The file in ``IOC_DATA`` with the first link, where nobody sits at a terminal to read it."""
+NONE_YET = f"Chưa có quản trị; tài khoản đầu tiên tên là {FIRST}."
 
 
 def operator() -> Principal:
@@ -47,12 +46,13 @@ def tell_first_link(store: KpiStore, settings: Settings, *, terminal: bool) -> N
         return
     link = address_of(settings, token)
     if terminal:
-        print(f"Chưa có quản trị. Mở một lần, trong 24 giờ, để đặt mật khẩu: {link}", flush=True)
+        said = f"{NONE_YET} Mở một lần, trong 24 giờ, để đặt mật khẩu: {link}"
+        print(said, flush=True)
         return
     file.unlink(missing_ok=True)
     with open(file, "x", encoding="utf-8", opener=auditfile.private) as into:
-        into.write(link + "\n")
-    print(f"Chưa có quản trị. Liên kết đặt mật khẩu (một lần, 24 giờ) ở tệp {file}", flush=True)
+        into.write(f"{link}\nTên đăng nhập: {FIRST}\n")
+    print(f"{NONE_YET} Liên kết đặt mật khẩu (một lần, 24 giờ) ở tệp {file}", flush=True)
 
 
 def user(store: KpiStore, settings: Settings, words: list[str]) -> int:
@@ -67,7 +67,7 @@ def user(store: KpiStore, settings: Settings, words: list[str]) -> int:
         token = accounts.create(
             store, by, name=name, display=asked.display, role=asked.role, **_rights(asked)
         )
-        print(f"Liên kết đặt mật khẩu, dùng một lần: {address_of(settings, token)}")
+        print(f"Liên kết đặt mật khẩu của {name}, dùng một lần: {address_of(settings, token)}")
     elif asked.act == "right":
         _right(store, by, asked)
     elif asked.act == "role":
@@ -84,7 +84,7 @@ def user(store: KpiStore, settings: Settings, words: list[str]) -> int:
             "lost-phone": lambda: accounts.totp_remove(store, by, name, reason=reason),
             "break-glass": lambda: break_glass(store, by, name, reason=reason),
         }
-        print(f"Liên kết, dùng một lần: {address_of(settings, how[asked.act]())}")
+        print(f"Liên kết của {name}, dùng một lần: {address_of(settings, how[asked.act]())}")
     return 0
 
 
@@ -234,4 +234,6 @@ def _right(store: KpiStore, by: Principal, asked: argparse.Namespace) -> None:
 def _line(one: accounts.Account) -> str:
     seen = f"{one.seen_at.astimezone(LOCAL):%Y-%m-%d %H:%M}" if one.seen_at else "chưa vào"
     state = "" if one.state == "active" else "đã khóa"
-    return f"{one.name:<20} {one.role:<9} {seen:<16} {one.display} {state}".rstrip()
+    return (
+        f"{one.name:<20} {accounts.ROLES[one.role]:<21} {seen:<16} {one.display} {state}".rstrip()
+    )

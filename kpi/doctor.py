@@ -2,9 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ioc.clock import right_now
 from ioc.errors import IocError
+from ioc.period import LOCAL
 from ioc.settings import Settings
 from kpi import audit, belongings, evidence, gauges, health, migrate, people
 from kpi.schema import instant_of
@@ -22,6 +23,13 @@ ROOM = 1 << 30
 BACKED_UP = timedelta(hours=26)
 AHEAD = timedelta(minutes=5)
 SAMPLED = 20_000
+OUTCOMES = {
+    "ok": "thành công", "empty": "không có dòng nào", "held": "tạm giữ, chờ duyệt",
+    "partial": "thiếu một phần", "retry": "sẽ thử lại", "broken": "hỏng, cần người xử lý",
+    "needs_credentials": "thiếu quyền truy cập", "timeout": "quá thời hạn",
+    "skipped": "bỏ qua lượt",
+}  # fmt: skip
+"""How the last poll of a source ended, in the words of its page."""
 
 
 class Level(StrEnum):
@@ -52,6 +60,7 @@ Check = Callable[[KpiStore, Settings], Iterator[Finding]]
 def examine(store: KpiStore, settings: Settings) -> Iterator[Finding]:
     """Every check in order; one that cannot be made is a finding too."""
     checks: tuple[tuple[str, Check], ...] = (
+        ("nhật ký kiểm toán", _audit),
         ("cơ sở dữ liệu", _integrity),
         ("lược đồ", _schema),
         ("đĩa", _disk),
@@ -62,7 +71,6 @@ def examine(store: KpiStore, settings: Settings) -> Iterator[Finding]:
         ("tệp bí mật", _secrets),
         ("mã băm bản ghi", _hashes),
         ("số đếm lại", _recount),
-        ("nhật ký kiểm toán", _audit),
         ("tài khoản", _accounts),
     )
     for name, check in checks:
@@ -71,6 +79,18 @@ def examine(store: KpiStore, settings: Settings) -> Iterator[Finding]:
         except (sa.exc.SQLAlchemyError, IocError, OSError) as error:
             said = f"không kiểm tra được ({type(error).__name__})"
             yield Finding(name, Level.broken, said, "xem cơ sở dữ liệu có chạy và đọc được không")
+
+
+def summary(findings: Iterable[Finding]) -> str:
+    """The last line: how many checks ended how, and which are broken."""
+    found = list(findings)
+    counts = [f"{sum(one.level is level for one in found)} {level}" for level in Level]
+    broken = "; ".join(one.check for one in found if one.level is Level.broken)
+    return f"TỔNG  {', '.join(counts)}{f': {broken}' if broken else ''}"
+
+
+def _told(at: datetime) -> str:
+    return f"{at.astimezone(LOCAL):%H:%M %d/%m/%Y}"
 
 
 def _integrity(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
@@ -117,7 +137,7 @@ def _clock(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
     with store.read() as connection:
         last = instant_of(connection.scalar(sa.text("SELECT MAX(started_at) FROM poll_run")))
     if last is None or last <= now + AHEAD:
-        yield Finding("đồng hồ", Level.fine, f"{now:%Y-%m-%d %H:%M} UTC, không đi sau kho số liệu")
+        yield Finding("đồng hồ", Level.fine, f"{_told(now)}, không đi sau kho số liệu")
     else:
         said = f"chậm hơn lần thu thập mới nhất {last - now}"
         yield Finding("đồng hồ", Level.broken, said, "chỉnh giờ máy (timedatectl), bật NTP")
@@ -128,17 +148,19 @@ def _poller(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
     if leader is not None and gauges.leads(leader, right_now()):
         yield Finding("tiến trình thu thập", Level.fine, f"đang chạy ({leader.holder})")
     else:
-        said = f"không chạy từ {leader.until:%Y-%m-%d %H:%M} UTC" if leader else "không chạy"
+        said = f"không chạy từ {_told(leader.until)}" if leader else "không chạy"
         yield Finding("tiến trình thu thập", Level.broken, said, "systemctl start ioc, xem nhật ký")
 
 
 def _sources(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
     now = right_now()
     late = health.overdue(store, now - timedelta(days=1), now)
+    with store.read() as connection:
+        names = {r.id: r.name for r in connection.execute(sa.text("SELECT id, name FROM source"))}
     for one in gauges.gauges(store, now).sources:
-        name = f"nguồn {one.id}"
+        name = f"nguồn {one.id} ({names.get(one.id, one.id)})"
         if one.id in late:
-            said = f"lỡ lượt từ {late[one.id]:%Y-%m-%d %H:%M} UTC"
+            said = f"lỡ lượt từ {_told(late[one.id])}"
             yield Finding(name, Level.broken, said, "xem tiến trình thu thập còn chạy không")
         elif one.needs_credentials:
             todo = f"sửa thông tin đăng nhập, chạy ioc poll {one.id} --once"
@@ -147,9 +169,11 @@ def _sources(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
             yield Finding(name, Level.note, "đang tạm dừng", "mở lại khi xong việc")
         elif one.last_outcome in (*health.FAILED, "held"):
             todo = f"xem /sources/{one.id}; số đang có được giữ nguyên"
-            yield Finding(name, Level.note, f"lần cuối: {one.last_outcome}", todo)
+            yield Finding(name, Level.note, f"lần cuối: {OUTCOMES[one.last_outcome]}", todo)
         else:
-            yield Finding(name, Level.fine, f"lần cuối: {one.last_outcome or 'chưa có'}")
+            yield Finding(
+                name, Level.fine, f"lần cuối: {OUTCOMES.get(one.last_outcome, 'chưa có')}"
+            )
 
 
 def _backup(_store: KpiStore, settings: Settings) -> Iterator[Finding]:
@@ -158,11 +182,9 @@ def _backup(_store: KpiStore, settings: Settings) -> Iterator[Finding]:
     if last is None:
         yield Finding("bản sao lưu", Level.note, "chưa có", todo)
     elif right_now() - last["at"] > BACKED_UP:
-        yield Finding(
-            "bản sao lưu", Level.note, f"cuối cùng lúc {last['at']:%Y-%m-%d %H:%M} UTC", todo
-        )
+        yield Finding("bản sao lưu", Level.note, f"cuối cùng lúc {_told(last['at'])}", todo)
     else:
-        yield Finding("bản sao lưu", Level.fine, f"{last['at']:%Y-%m-%d %H:%M} UTC, {last['file']}")
+        yield Finding("bản sao lưu", Level.fine, f"{_told(last['at'])}, {last['file']}")
 
 
 def _secrets(_store: KpiStore, settings: Settings) -> Iterator[Finding]:

@@ -75,6 +75,16 @@ def void(connection: Connection, name: str, at: datetime) -> None:
     )
 
 
+def account_of(store: KpiStore, token: str, *, now: datetime | None = None) -> str:
+    """The name of the account that a link is for.
+
+    Raises:
+        NotDone: the link was never made, was used, or has run out.
+    """
+    with store.read() as connection:
+        return str(_account_of(connection, token, now or right_now()).name)
+
+
 def set_password(store: KpiStore, token: str, password: str, *, now: datetime | None = None) -> str:
     """Set the password of the account that a link was made for; its name.
 

@@ -241,6 +241,13 @@ def has_admin(store: KpiStore, *, now: datetime | None = None) -> bool:
         return bool(_admins(connection, now or right_now()))
 
 
+def last_admin(store: KpiStore, *, now: datetime | None = None) -> str:
+    """The name of the only admin who can sign in; empty where there are several, or none."""
+    with store.read() as connection:
+        found = _admins(connection, now or right_now())
+    return found[0] if len(found) == 1 else ""
+
+
 def _admins(connection: Connection, at: datetime) -> list[str]:
     day = at.astimezone(LOCAL).date()
     return [

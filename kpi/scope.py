@@ -45,7 +45,7 @@ def pick(
         if name not in known:
             raise UnknownFilter(f"không có {what} {name!r}")
         if not may(known[name]):
-            raise Forbidden(f"không có quyền xem {what} {name!r}")
+            raise Forbidden(f"không có quyền xem {what} {name}")
     return [known[name] for name in wanted]
 
 
@@ -130,7 +130,7 @@ def units_of(
         if uid not in tree:
             raise UnknownFilter(f"không có đơn vị {uid!r}")
         if not who.may_read(uid, tree):
-            raise Forbidden(f"không có quyền xem đơn vị {uid!r}")
+            raise Forbidden(f"không có quyền xem đơn vị {tree[uid].name}")
         found.append(tree[uid])
     return found
 

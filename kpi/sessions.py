@@ -1,5 +1,6 @@
 """Sessions: signing in, staying signed in, and being put out; all of it is kept on the server."""
 
+import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,11 +50,17 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A session that goes on; instants are aware UTC."""
+    """A session that goes on; instants are aware UTC.
+
+    ``address``: from which network address it was opened, empty where the audit has none.
+    ``own``: it is that of the token that was asked with.
+    """
 
     created_at: datetime | None
     seen_at: datetime | None
     second: bool
+    address: str = ""
+    own: bool = False
 
 
 def sign_in(
@@ -211,21 +218,40 @@ def end(connection: Connection, name: str, at: datetime) -> int:
     return found.rowcount
 
 
-def open_sessions(store: KpiStore, name: str, *, now: datetime | None = None) -> list[Open]:
+def open_sessions(
+    store: KpiStore, name: str, *, token: str = "", now: datetime | None = None
+) -> list[Open]:
     """The sessions of an account that go on, newest first; never what they are known by."""
     at = now or right_now()
     with store.read() as connection:
         found = connection.execute(
             sa.text(
-                "SELECT created_at, seen_at, second FROM session WHERE account = :name"
+                "SELECT hash, created_at, seen_at, second FROM session WHERE account = :name"
                 " AND ended_at IS NULL AND created_at > :born AND seen_at > :idle"
                 " ORDER BY created_at DESC"
             ),
             {"name": name, "born": micros(at - LONGEST), "idle": micros(at - IDLE)},
         )
+        opened, own = _opened_from(connection, name, at), tokens.digest(token) if token else ""
         return [
-            Open(instant_of(r.created_at), instant_of(r.seen_at), bool(r.second)) for r in found
+            Open(
+                instant_of(r.created_at),
+                instant_of(r.seen_at),
+                bool(r.second),
+                opened.get(r.created_at, ""),
+                r.hash == own,
+            )
+            for r in found
         ]
+
+
+def _opened_from(connection: Connection, name: str, at: datetime) -> dict[int, str]:
+    """From which address each sign-in came, by its instant: that of its session."""
+    found = connection.execute(
+        sa.text("SELECT at, detail FROM audit WHERE who = :n AND kind = 'sign_in' AND at > :born"),
+        {"n": name, "born": micros(at - LONGEST)},
+    )
+    return {r.at: str(json.loads(r.detail).get("address") or "") for r in found}
 
 
 def _account(connection: Connection, name: str) -> Any:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ALL, Input, Output, ctx, dcc, html
+from dash import ALL, Input, Output, State, dcc, html
+from dash.exceptions import PreventUpdate
 
 from ioc.errors import IocError
 from ioc.principal import Principal
 from kpi import acts
 from kpi.query import Steering, steering
 from layouts import components, shell, text
+from layouts.admin import frame
 from layouts.components import Piece
 from layouts.state import callback, desk, now, who, writable
 from layouts.wall import sheets, usual
@@ -21,13 +23,12 @@ PREVIEW = "/wall"
 
 def layout(**_: Any) -> Piece:
     """What the walls show, and the buttons that change it."""
-    every, said = sheets(usual()), steering(desk().store)
     return shell.desk_page(
         html.Div([html.H1("Điều khiển màn hình tường"), html.P(_lede(), className="lede")]),
         html.Div(
             [
                 html.Div(
-                    [_pages(every, said), _modes(said)],
+                    _board(),
                     id="operator-board", className="stack operator-board",
                 ),
                 _preview(),
@@ -35,6 +36,7 @@ def layout(**_: Any) -> Piece:
             className="operator-columns",
         ),
         html.P(id="operator-said", role="status", className="operator-said"),
+        dcc.Store(id="operator-drawn", data=frame.prints({"all": _board()})),
         active="/operator",
     )  # fmt: skip
 
@@ -94,9 +96,26 @@ def _preview() -> Piece:
     )
 
 
-@callback(Output("operator-board", "children"), Input("live", "data"), prevent_initial_call=True)
-def draw(_live: Any) -> list[Piece]:
-    """What is on now: a word moves the version of the data like any change."""
+@callback(
+    Output("operator-board", "children"),
+    Output("operator-drawn", "data"),
+    Input("live", "data"),
+    State("operator-drawn", "data"),
+    prevent_initial_call=True,
+)
+def draw(_live: Any, drawn: Any) -> tuple[list[Piece], dict[str, str]]:
+    """What is on now: a word moves the version of the data like any change.
+
+    Buttons that stay as they are are not drawn anew: somebody may be pressing one.
+    """
+    board = _board()
+    fresh = frame.prints({"all": board})
+    if fresh == drawn:
+        raise PreventUpdate
+    return board, fresh
+
+
+def _board() -> list[Piece]:
     every, said = sheets(usual()), steering(desk().store)
     return [_pages(every, said), _modes(said)]
 
@@ -106,13 +125,13 @@ def draw(_live: Any) -> list[Piece]:
     Input({"steer": ALL}, "n_clicks"),
     prevent_initial_call=True,
 )
-def steer(clicks: Any) -> str:
+def steer(_clicks: Any) -> str:
     """Do what a button says; why not, where it is refused."""
-    pressed = ctx.triggered_id
-    if not isinstance(pressed, dict) or not any(clicks or []):
-        return ""
+    pressed = frame.pressed("steer")
+    if pressed is None:
+        raise PreventUpdate
     try:
-        return _do(str(pressed.get("steer", "")), _operator())
+        return _do(pressed, _operator())
     except IocError as error:
         return str(error)
 

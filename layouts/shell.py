@@ -8,6 +8,7 @@ from typing import Any
 
 import dash
 from dash import Input, Output, dcc, html
+from flask import g
 
 from ioc.errors import Forbidden
 from kpi import query
@@ -68,6 +69,7 @@ def admitted(page: Page, layout: Callable[..., Piece]) -> Callable[..., Piece]:
 
 def outside(why: str) -> Piece:
     """A page that this account may not see, or not of this org unit."""
+    g.outside = True  # the web takes the refusal down
     return desk_page(
         html.Div(
             [

@@ -308,7 +308,7 @@ def join(parts: Iterable[str], mark: str = " · ") -> str:
 
 def sentence(words: str) -> str:
     """With a capital and a full stop."""
-    return f"{words[:1].upper()}{words[1:]}." if words else ""
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}." if words else ""
 
 
 ACCESS = {

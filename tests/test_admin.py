@@ -6,6 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dash import no_update
+from dash.exceptions import PreventUpdate
 from flask import g
 
 import app as program
@@ -13,8 +15,19 @@ from ioc.principal import Principal
 from ioc.settings import Settings
 from kpi import accounts, acts, audit, health, orders, query, requests
 from kpi import devices as screens
-from layouts import PAGES, access, admin, operator, state
-from layouts.admin import details, devices, people, readings, rights, sources, usage, viewer
+from layouts import PAGES, access, admin, operator, state, text
+from layouts.admin import (
+    details,
+    devices,
+    frame,
+    people,
+    places,
+    readings,
+    rights,
+    sources,
+    usage,
+    viewer,
+)  # fmt: skip
 from layouts.components import Piece
 from tests.test_closing import MEET
 from tests.worlds import ADMIN, MEETINGS, STAFF, World, share
@@ -68,8 +81,17 @@ def buttons(page: Piece, name: str) -> list[str]:
 def press(desk: Any, module: Any, act: Callable[..., Any], name: str, key: str, why: str = WHY,
           who: Principal = ADMIN, monkeypatch: Any = None) -> str:  # fmt: skip
     """What a page says once a button was pressed."""
-    monkeypatch.setattr(module, "ctx", SimpleNamespace(triggered_id={name: key}))
+    click(monkeypatch, {name: key})
     return desk.see(act, [1], why, who=who)[0]
+
+
+def click(monkeypatch: Any, key: dict[str, str], value: Any = 1) -> None:
+    """What Dash says of the button that a request is about; None: it was drawn, not pressed."""
+    told = SimpleNamespace(
+        triggered=[{"prop_id": "one.n_clicks", "value": value}],
+        triggered_prop_ids={"one.n_clicks": key},
+    )
+    monkeypatch.setattr(frame, "ctx", told)
 
 
 @pytest.mark.parametrize("module", LAYOUTS, ids=lambda module: module.__name__)
@@ -117,7 +139,7 @@ def test_a_button_without_a_reason_or_a_right_does_nothing_and_says_why(desk, mo
     said = press(desk, sources, sources.give, *asked, who=viewer_, monkeypatch=monkeypatch)
     assert "không được" in said
     with pytest.raises(acts.Refused):
-        desk.see(sources.draw, None, who=viewer_)
+        desk.see(sources.draw, None, [], {}, who=viewer_)
     assert query.asked(desk.world.store, ADMIN).records() == []
 
 
@@ -156,22 +178,61 @@ def test_a_button_that_no_page_has_does_nothing(desk, monkeypatch):
     assert query.signed(desk.world.store) == []
 
 
-@pytest.mark.parametrize(
-    ("module", "act"),
-    [
-        (readings, readings.decide),
-        (sources, sources.give),
-        (people, people.act),
-        (operator, operator.steer),
-        (devices, devices.act),
-    ],
-    ids=lambda one: getattr(one, "__name__", ""),
-)
-def test_a_button_that_is_none_of_a_list_does_nothing(desk, monkeypatch, module, act):
-    monkeypatch.setattr(module, "ctx", SimpleNamespace(triggered_id="admin-people-reason"))
-    more = {operator: (), devices: ([1], "", "", "", "")}.get(module, (WHY,))
-    said = desk.see(act, [1], *more)
-    assert (said if isinstance(said, str) else said[0]) == ""
+LISTS = [
+    (readings.decide, "decide", "read|T02b|> 60"),
+    (sources.give, "order", f"pause {STAFF.id}"),
+    (people.act, "account", "disable mai"),
+    (operator.steer, "steer", "pause"),
+    (devices.revoke, "device", "1"),
+]
+
+
+@pytest.mark.parametrize(("act", "name", "key"), LISTS, ids=[one[1] for one in LISTS])
+@pytest.mark.parametrize("value", [None, 0])
+def test_a_button_that_was_drawn_and_not_pressed_does_and_says_nothing(
+    desk, monkeypatch, act, name, key, value
+):
+    more = () if act is operator.steer else (WHY,)
+    before = audit.verify(desk.world.store)
+    click(monkeypatch, {name: key}, value)
+    with pytest.raises(PreventUpdate):
+        desk.see(act, [None, 3], *more)
+    click(monkeypatch, {"other": key})
+    with pytest.raises(PreventUpdate):
+        desk.see(act, [1], *more)
+    assert audit.verify(desk.world.store) == before
+
+
+@pytest.mark.parametrize("module", [sources, readings], ids=lambda module: module.__name__)
+def test_what_did_not_change_is_not_drawn_anew(desk, module):
+    drawn = desk.see(lambda: frame.prints(module._parts()))
+    ids = [{module.PART: key} for key in drawn]
+    assert len(ids) > 3
+    whole, parts, prints = desk.see(module.draw, None, ids, drawn)
+    assert {whole, prints, *parts} == {no_update}
+    changed = ids[1][module.PART]
+    _, parts, prints = desk.see(module.draw, None, ids, drawn | {changed: "as it was"})
+    assert [one is no_update for one in parts].count(False) == 1 and parts[1] is not no_update
+    assert prints == drawn
+    whole, parts, _ = desk.see(module.draw, None, ids[1:], drawn)
+    assert whole is not no_update and set(parts) == {no_update}
+
+
+def test_a_source_that_was_paused_is_drawn_anew_with_its_buttons_alone(desk):
+    drawn = desk.see(lambda: frame.prints(sources._parts()))
+    ids = [{sources.PART: key} for key in drawn]
+    number = orders.order(desk.world.store, ADMIN, "pause", source=STAFF.id, reason=WHY)
+    requests.heed(desk.world.store, number, desk.world.now)
+    _, parts, _ = desk.see(sources.draw, None, ids, drawn)
+    sent = {key[sources.PART] for key, one in zip(ids, parts, strict=True) if one is not no_update}
+    assert sent == {f"{STAFF.id} state", f"{STAFF.id} orders", "orders"}
+
+
+def test_a_refused_button_leaves_the_reason_as_it_was_written(desk, monkeypatch):
+    click(monkeypatch, {"order": f"pause {STAFF.id}"})
+    said, kept = desk.see(sources.give, [1], "ừ")
+    assert said == "Lý do: hãy ghi ít nhất 5 ký tự." and kept is no_update
+    assert desk.see(sources.give, [1], WHY)[1] == ""
 
 
 def test_the_viewer_shows_what_was_done_and_filters_it_by_kind_account_and_day(desk):
@@ -234,6 +295,20 @@ def test_details_are_told_in_words():
     )
 
 
+def test_filters_readings_and_instants_of_the_audit_are_told_as_people_say_them():
+    filters = {"as_of": "2026-11-20T01:30:00+00:00", "from": "2026-11-01"}
+    told = details.told({"reading": ">= 50", "filters": filters, "valid_to": "2026-12-31"})
+    assert not set(told) & set('{}_"') and ">=" not in told
+    assert told.startswith("cách đọc: từ 50") and "số liệu lúc 08:30 20/11/2026" in told
+    assert "từ 01/11/2026" in told and told.endswith("31/12/2026")
+    assert "lớp thứ hai" not in told + " ".join([*details.NAMES.values(), *details.VALUES.values()])
+
+
+def test_a_refusal_is_one_sentence_without_marks_of_a_program():
+    assert frame.refusal(acts.Refused("Không có tài khoản 'mai'.")) == "Không có tài khoản “mai”."
+    assert text.sentence("không dùng được mục này.") == "Không dùng được mục này."
+
+
 # --- people and screens --------------------------------------------------------------------------
 
 
@@ -248,7 +323,7 @@ def fresh(desk) -> Any:
 
 def make(desk, name="mai", role="head", units="area-450", **more):
     """What the page says once the form was sent."""
-    given = (name, "Trưởng phòng", role, units, WHY)
+    given = (name, "Trưởng phòng", role, units, more.pop("why", WHY))
     made, _ = desk.see(people.create, 1, *given, **more)
     return made
 
@@ -310,7 +385,7 @@ def test_the_page_of_accounts_tells_what_each_role_may_as_it_is_enforced(fresh):
 def test_who_is_no_admin_makes_no_account_and_sees_none(fresh):
     operator = Principal("trực", "operator")
     made, board = fresh.see(people.create, 1, "x1", "X", "admin", "*", WHY, who=operator)
-    assert "không được" in made and board == []
+    assert "không được" in made and board is no_update
     assert accounts.listed(fresh.world.store) == []
 
 
@@ -338,21 +413,100 @@ def test_an_account_is_disabled_and_opened_again_only_with_a_reason(fresh, monke
 def test_a_screen_is_paired_by_its_code_and_shut_out_by_its_button(fresh, monkeypatch):
     store, clock = fresh.world.store, fresh.world.now
     asked = screens.ask(store, now=clock)
-    monkeypatch.setattr(devices, "ctx", SimpleNamespace(triggered_id="admin-devices-pair"))
     given = (asked.code, "Sảnh tầng 1", "scene=overview", "365")
-    said, board, code = fresh.see(devices.act, 1, [], *given)
+    said, board, code = fresh.see(devices.pair, 1, *given)
     assert said == "Đã ghép Sảnh tầng 1." and code == "" and "scene=overview" in read(board)
     assert screens.device_of(store, asked.token, now=clock)
     (number,) = buttons(board, "device")
-    monkeypatch.setattr(devices, "ctx", SimpleNamespace(triggered_id={"device": number}))
+    click(monkeypatch, {"device": number})
     viewer_ = Principal("xem", "viewer")
-    assert "không được" in fresh.see(devices.act, 1, [1], *given, who=viewer_)[0]
-    assert "Đã thu hồi" in fresh.see(devices.act, 1, [1], *given)[0]
+    assert "không được" in fresh.see(devices.revoke, [1], WHY, who=viewer_)[0]
+    assert "Lý do" in fresh.see(devices.revoke, [1], "")[0]
+    assert screens.device_of(store, asked.token, now=clock)
+    assert "Đã thu hồi" in fresh.see(devices.revoke, [1], WHY)[0]
     assert screens.device_of(store, asked.token, now=clock) is None
+    assert audit.entries(store, ADMIN, kind="revoked")[0].detail["reason"] == WHY
 
 
-def test_a_code_that_no_screen_shows_pairs_nothing(fresh, monkeypatch):
-    monkeypatch.setattr(devices, "ctx", SimpleNamespace(triggered_id="admin-devices-pair"))
-    said, _, code = fresh.see(devices.act, 1, [], "ABCDEFGH", "Sảnh", "", "365")
-    assert "Không có màn hình" in said and code == "ABCDEFGH"
-    assert "ngày" in fresh.see(devices.act, 1, [], "ABCDEFGH", "Sảnh", "", "x")[0]
+def test_a_running_screen_says_when_it_was_seen_though_nobody_loads_the_page_anew(fresh):
+    store, clock = fresh.world.store, fresh.world.now
+    asked = screens.ask(store, now=clock)
+    fresh.see(devices.pair, 1, asked.code, "Sảnh", "", "365")
+    drawn = fresh.see(lambda: frame.prints(devices._parts()))
+    ids = [{devices.PART: key} for key in drawn]
+    screens.device_of(store, asked.token, now=clock)
+    _, parts, _ = fresh.see(devices.draw, None, ids, drawn)
+    assert [one for one in parts if one is not no_update] == ["vừa xong"]
+
+
+def test_a_code_that_no_screen_shows_pairs_nothing(fresh):
+    said, board, code = fresh.see(devices.pair, 1, "ABCDEFGH", "Sảnh", "", "365")
+    assert "Không có màn hình" in said and board is no_update and code is no_update
+    assert "ngày" in fresh.see(devices.pair, 1, "ABCDEFGH", "Sảnh", "", "x")[0]
+
+
+def test_nothing_that_closes_a_door_is_done_at_the_first_press(fresh):
+    """The button that acts stands inside one that says what will happen."""
+    make(fresh)
+    asked = screens.ask(fresh.world.store, now=fresh.world.now)
+    fresh.see(devices.pair, 1, asked.code, "Sảnh", "", "365")
+    found = []
+    for module in (people, devices):
+        page = fresh.see(module.layout)
+        inside = [id(b) for d in pieces(page) if type(d).__name__ == "Details" for b in pieces(d)]
+        for one in pieces(page):
+            key = getattr(one, "id", None)
+            if not isinstance(key, dict):
+                continue
+            word = key.get("account") or f"device {key.get('device')}"
+            if type(one).__name__ == "Button" and word.split()[:1] != ["link"] and word:
+                assert id(one) in inside, word
+                found.append(word.split()[0])
+    assert sorted(found) == ["device", "disable", "end", "revoke"]
+
+
+def test_the_only_administrator_cannot_be_locked_out_from_the_list(fresh):
+    token = fresh.see(lambda: accounts.create(
+        fresh.world.store, ADMIN, name="chu", display="Chủ", role="admin", org_units=None,
+        now=fresh.world.now))  # fmt: skip
+    accounts.set_password(fresh.world.store, token, "mưa rào tháng bảy ở Lệ Thủy",
+                          now=fresh.world.now)  # fmt: skip
+    page = fresh.see(people.layout)
+    assert sorted(buttons(page, "account")) == ["end chu", "link chu"]
+    assert "quản trị duy nhất" in read(page)
+
+
+def test_every_act_on_accounts_wants_a_reason_in_the_same_words(fresh, monkeypatch):
+    said = {read(make(fresh, why="ừ"))}
+    assert accounts.listed(fresh.world.store) == []
+    make(fresh)
+    said |= {alter(fresh, act, monkeypatch, role="head", units=["area-452"], why=" ừ ")
+             for act in ("role", "grant")}  # fmt: skip
+    (right,) = accounts.rights_of(fresh.world.store, "mai")
+    for key in ("disable mai", "enable mai", f"revoke {right.id}"):
+        said.add(press(fresh, people, people.act, "account", key, why="", monkeypatch=monkeypatch))
+    assert said == {"Lý do: hãy ghi ít nhất 5 ký tự."}
+    assert accounts.listed(fresh.world.store)[0].state == "active"
+
+
+def test_an_org_unit_is_found_by_name_or_code_and_told_with_its_days(fresh, monkeypatch):
+    make(fresh)
+    page = fresh.see(people.layout)
+    (box,) = [one for one in pieces(page) if getattr(one, "id", "") == "admin-rights-units"]
+    assert len(box.options) > 100
+    labels = [one["label"] for one in box.options]
+    assert len(set(labels)) == len(labels), "two entries that nobody can tell apart"
+    (dong_hoi,) = [one for one in box.options if one["value"] == "area-450"]
+    assert "450" in dong_hoi["search"]
+    said = alter(fresh, "grant", monkeypatch, units=["area-452"])
+    assert said.startswith("Đã cấp quyền cho mai: ") and "area-452" not in said.split(" · ")[0]
+    said = alter(fresh, "grant", monkeypatch, units="không có")
+    assert said == "Không có đơn vị nào mang mã “không có”; hãy chọn trong danh sách."
+    assert fresh.see(lambda: places.chosen(["*", "area-450"])) is None
+
+
+def test_a_day_that_is_none_is_said_and_not_passed_over(desk):
+    shown = read(desk.see(viewer.layout, first="31/31/2026"))
+    assert "“31/31/2026” không phải một ngày" in shown
+    assert "không phải" not in read(desk.see(viewer.layout, first="31/12/2026"))
+    assert "đứng sau" in read(desk.see(viewer.layout, first="2/1/2026", last="1/1/2026"))

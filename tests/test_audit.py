@@ -232,6 +232,17 @@ def test_an_export_has_the_window_with_its_hashes_and_is_an_entry_itself(told, n
     assert (newest.kind, newest.who) == ("incident", "quantri")
 
 
+def test_an_extract_tells_details_as_an_object_with_its_letters_and_still_fits(store, now):
+    audit.write(store, "request", "mai", "staff", now=now, reason="Bảo trì", half="\ud800")
+    (line,) = audit.lines(store, first=now)
+    assert json.loads(line)["detail"] == {"half": "\ud800", "reason": "Bảo trì"}
+    assert audit.line_fits(line) and line.encode()
+    audit.write(store, "request", "mai", "staff", now=now, reason="Bảo trì")
+    (_, line) = audit.lines(store, first=now)
+    assert '"detail":{"reason":"Bảo trì"}' in line and audit.line_fits(line)
+    assert not audit.line_fits(line.replace("Bảo trì", "Bao tri"))
+
+
 def test_usage_counts_local_days_of_work_and_names_who_never_came(store, now):
     with store.write() as connection:
         for name in ("an", "bình"):

@@ -150,11 +150,11 @@ def test_a_new_password_ends_every_session_that_was_open(door):
     other = door.browser()
     form = {"csrf": other.token(f"/setup/{link}"), "password": PASSWORD[::-1]}
     form["again"] = form["password"]
-    assert other.post(f"/setup/{link}", form).location == "/login?set=1"
+    assert other.post(f"/setup/{link}", form).location == "/login?set=1&name=lan"
     assert browser.get("/").status_code == 401
     assert door.browser().sign_in("lan", PASSWORD[::-1]).status_code == 303
-    again = other.post(f"/setup/{link}", form | {"csrf": other.token(f"/setup/{link}")})
-    assert again.status_code == 400
+    again = other.post(f"/setup/{link}", form | {"csrf": other.token()})
+    assert again.status_code == 410
 
 
 @pytest.mark.parametrize(
@@ -348,3 +348,88 @@ def test_whether_the_wire_is_safe_is_believed_of_a_proxy_that_was_named(
     b"".join(door.server.wsgi_app(environ, lambda status, _headers: said.append(status[:3])))
     assert request.scheme == "http"
     assert said == ["200" if hops else "403"]
+
+
+# --- one-time links ------------------------------------------------------------------------------
+
+
+def test_a_link_names_its_account_and_the_form_of_signing_in_has_it(door):
+    from kpi import accounts
+    from tests.doors import ADMIN
+
+    door.person()
+    link = accounts.new_link(door.store, ADMIN, "lan")
+    browser = door.browser()
+    shown = browser.get(f"/setup/{link}")
+    assert "<strong>lan</strong>" in shown.text
+    form = {"csrf": browser.token(f"/setup/{link}"), "password": PASSWORD, "again": PASSWORD}
+    there = browser.post(f"/setup/{link}", form).location
+    assert 'name="name" value="lan"' in browser.get(there).text
+    assert 'value="lan"' not in browser.get("/login?name=lan").text
+
+
+def test_a_link_that_was_used_or_never_made_says_so_and_has_no_form(door):
+    from kpi import accounts
+    from tests.doors import ADMIN
+
+    door.person()
+    link = accounts.new_link(door.store, ADMIN, "lan")
+    accounts.set_password(door.store, link, PASSWORD)
+    for token in (link, "x" * 43):
+        answer = door.browser().get(f"/setup/{token}")
+        assert answer.status_code == 410 and "đã dùng hoặc đã hết hạn" in answer.text
+        assert "<form" not in answer.text and "lan" not in answer.text.split("<main")[1]
+
+
+def test_the_file_with_the_first_link_is_gone_once_it_was_used(door, capsys):
+    from kpi import console
+
+    console.tell_first_link(door.store, door.settings, terminal=False)
+    file = door.settings.data / console.SETUP
+    link = file.read_text().split()[0].rpartition("/setup/")[2]
+    browser = door.browser()
+    form = {"csrf": browser.token(f"/setup/{link}"), "password": PASSWORD, "again": "khác"}
+    browser.post(f"/setup/{link}", form)
+    assert file.exists()
+    browser.post(f"/setup/{link}", form | {"again": PASSWORD})
+    assert not file.exists()
+
+
+def test_the_sessions_of_an_account_say_from_where_and_which_is_this_one(door):
+    browser = door.inside()
+    assert door.browser().sign_in("lan").status_code == 303
+    shown = browser.get("/account").text
+    assert shown.count("<td>127.0.0.1") == 2
+    assert shown.count("phiên này") == 1
+
+
+def test_a_page_that_was_refused_stands_in_the_audit_once(door):
+    browser = door.inside("truong", role="head")
+    body = page_of(browser, "/admin/people")
+    assert "Ngoài phạm vi" in body
+    page_of(browser, "/admin/people")
+    page_of(browser, "/admin")
+    page_of(browser, "/")
+    told = [(one.who, one.what, one.detail["status"]) for one in door.told("refused")]
+    assert told == [("truong", "GET /admin", 403), ("truong", "GET /admin/people", 403)]
+
+
+def page_of(browser, path):
+    """What Dash's router answers when a browser goes to a page."""
+    asked = browser.get("/_dash-dependencies").json
+    declared = next(one for one in asked if "_pages_content" in one["output"]
+                    and one.get("clientside_function") is None)  # fmt: skip
+    values = {"pathname": path, "search": ""}
+    parts = declared["output"].strip(".").split("...")
+    body = {
+        "output": declared["output"],
+        "outputs": [
+            dict(zip(("id", "property"), one.rsplit(".", 1), strict=True)) for one in parts
+        ],
+        "inputs": [one | {"value": values[one["property"]]} for one in declared["inputs"]],
+        "state": [one | {"value": None} for one in declared["state"]],
+        "changedPropIds": ["_pages_location.pathname"],
+    }
+    headers = {"Origin": HERE, "X-CSRFToken": browser.cookie("ioc-csrf").value}
+    sent = browser.client.post("/_dash-update-component", json=body, base_url=HERE, headers=headers)
+    return str(sent.json)

@@ -159,7 +159,7 @@ def test_the_audit_tells_the_address_that_the_proxy_saw_whatever_the_client_says
 
 def test_a_client_that_names_other_addresses_is_still_one_client(proxy):
     client = proxy.client(elsewhere(proxy, 8))
-    form = {"csrf": client.form_token("/setup/x"), "password": "một", "again": "hai"}
+    form = {"csrf": client.form_token("/login"), "password": "một", "again": "hai"}
 
     def try_once(number: int) -> int:
         said = {"X_Forwarded_For": f"203.0.113.{number}", "Origin": f"https://{HOST}"}
@@ -167,10 +167,10 @@ def test_a_client_that_names_other_addresses_is_still_one_client(proxy):
 
     with ThreadPoolExecutor(8) as pool:  # thirty in each of two processes
         statuses = list(pool.map(try_once, range(64)))
-    assert set(statuses) == {400, 429}
+    assert set(statuses) == {410, 429}
     other = proxy.client(elsewhere(proxy, 9))
-    form["csrf"] = other.form_token("/setup/x")
-    assert other.ask("POST", "/setup/x", form, Origin=f"https://{HOST}").status == 400
+    form["csrf"] = other.form_token("/login")
+    assert other.ask("POST", "/setup/x", form, Origin=f"https://{HOST}").status == 410
 
 
 def test_what_only_this_machine_may_hear_stays_behind_the_proxy(proxy, inside):

@@ -96,6 +96,11 @@ def asks_for(browser, pathname, search):
     return browser.client.post(CALLBACK, json=body, base_url=HERE, headers={"Origin": HERE})
 
 
+def test_a_screen_that_opens_the_bare_address_is_sent_to_its_wall(screen):
+    answer = screen.get("/")
+    assert answer.status_code == 303 and answer.location == f"/wall?{LAYOUT}"
+
+
 def test_no_callback_draws_a_screen_another_page_or_layout(screen):
     assert asks_for(screen, "/wall", f"?{LAYOUT}").status_code == 200
     assert asks_for(screen, "/wall", "?org_unit=area-qb").status_code == 403

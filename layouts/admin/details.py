@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from kpi import accounts
@@ -21,7 +22,7 @@ NAMES = {
     "made": "tài khoản mới", "minutes": "số phút", "note": "ghi chú", "number": "số",
     "numerator": "tử số", "order": "lệnh", "org_unit": "đơn vị", "org_units": "đơn vị",
     "paused": "tạm dừng", "purpose": "mục đích", "reading": "cách đọc", "reason": "lý do",
-    "right": "quyền số", "role": "vai trò", "rows": "số dòng", "second": "lớp thứ hai",
+    "right": "quyền số", "role": "vai trò", "rows": "số dòng", "second": "mã xác thực",
     "sheet": "trang", "size": "số byte", "status": "mã trả lời", "valid_from": "từ ngày",
     "valid_to": "đến ngày", "value": "giá trị", "verdict": "kết luận", "version": "phiên bản",
     "why": "vì", "withdraws": "rút đánh giá số",
@@ -34,9 +35,19 @@ VALUES = {
     "locked": "đang tạm khóa", "oidc": "danh tính của cơ quan", "own": "tự đổi",
     "password": "mật khẩu",
     "removed": "bỏ", "reset": "đặt lại", "revoke": "thu hồi", "role": "đổi vai trò",
-    "setup": "lập mới", "tie": "gắn danh tính", "totp_begin": "bắt đầu lớp thứ hai",
-    "totp_confirm": "bật lớp thứ hai", "totp_remove": "gỡ lớp thứ hai", "unknown": "không có",
+    "setup": "lập mới", "tie": "gắn danh tính", "totp_begin": "bắt đầu đặt mã xác thực",
+    "totp_confirm": "bật mã xác thực", "totp_remove": "gỡ mã xác thực", "unknown": "không có",
 }  # fmt: skip
+FILTERS = {
+    "as_of": "số liệu lúc", "download": "tải về", "element": "số đếm", "figure": "loại số",
+    "frame": "khung", "from": "từ", "grain": "kỳ", "indicator": "chỉ số", "kind": "loại",
+    "level": "cấp", "limit": "tối đa", "manifest": "kèm lý lịch", "on": "ngày",
+    "org_unit": "đơn vị", "period": "kỳ", "project": "dự án", "run": "lượt đọc",
+    "sector": "lĩnh vực", "source": "nguồn", "state": "tình trạng", "target": "chỉ tiêu",
+    "task": "nhiệm vụ", "to": "đến",
+}  # fmt: skip
+"""Filters of an export, in words; others stand as they are."""
+DATED = re.compile(r"\d{4}-\d{2}-\d{2}(T.*)?$")
 CODED = ("act", "how", "purpose", "why")
 """Details whose value is a word of ours."""
 
@@ -60,4 +71,20 @@ def _value(key: str, value: Any) -> str:
         return ", ".join(one or "tất cả" for one in value)
     if isinstance(value, bool):
         return "có" if value else "không"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        return ", ".join(f"{FILTERS.get(of, of)} {_value(of, one)}" for of, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_value(key, one) for one in value)
+    if isinstance(value, (int, float)):
+        return text.plain(value)
+    return _day(str(value)) or text.reading(str(value))
+
+
+def _day(value: str) -> str:
+    """A day or an instant as people write it; empty for other words."""
+    if not DATED.match(value):
+        return ""
+    try:
+        return text.minute(datetime.fromisoformat(value)) if "T" in value else text.day(value)
+    except ValueError:
+        return ""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ALL, Input, Output, State, ctx, dcc, html
+from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 from flask import request
 
 from ioc.errors import IocError
 from kpi import accounts
 from layouts import components
-from layouts.admin import frame, rights
-from layouts.admin.roster import board, powers, units_of
+from layouts.admin import frame, places, rights
+from layouts.admin.roster import board, powers
 from layouts.components import Piece
 from layouts.state import callback, desk, now
 
@@ -19,6 +20,8 @@ LEDE = (
     "Mỗi người một tài khoản. Vai trò nói được làm gì; đơn vị nói được xem số của ai. Không có đơn"
     " vị nào thì không xem được gì."
 )
+
+REASON = f"Lý do của nút Khóa, Mở lại, Thu quyền ở bảng dưới: bắt buộc, từ {frame.SHORTEST} ký tự"
 
 
 def layout(**_: Any) -> Piece:
@@ -30,11 +33,26 @@ def layout(**_: Any) -> Piece:
         "Tài khoản",
         LEDE,
         html.P(frame.OFF, className="absent") if frame.is_open() else None,
-        html.Div([components.card("Tài khoản mới", _form()), rights.card()], className="columns"),
-        components.card("Vai trò", powers()),
-        frame.reason("admin-people-reason"),
-        frame.said("admin-people-said"),
-        html.Div(board(), id="admin-people-board", className="stack"),
+        html.Div(
+            [
+                html.Div(
+                    [
+                        components.card("Tài khoản mới", _form()),
+                        components.card("Vai trò", powers()),
+                    ],
+                    className="stack",
+                ),
+                rights.card(),
+            ],
+            className="columns",
+        ),
+        html.Div(
+            [
+                frame.acting_on("people", REASON),
+                html.Div(board(), id="admin-people-board", className="stack"),
+            ],
+            className="stack",
+        ),
     )
 
 
@@ -47,11 +65,10 @@ def _form() -> Piece:
             html.Fieldset(
                 [html.Legend("Vai trò"), dcc.RadioItems(roles, "viewer", id="admin-people-role")]
             ),
+            places.field("Đơn vị được xem: gõ tên hoặc mã để tìm", "admin-people-units"),
             frame.field(
-                "Đơn vị được xem: mã, cách nhau bằng dấu phẩy; * là tất cả",
-                frame.line("admin-people-units"),
+                f"Lý do tạo: bắt buộc, từ {frame.SHORTEST} ký tự", frame.line("admin-people-why")
             ),
-            frame.field("Lý do", frame.line("admin-people-why")),
             html.Button("Tạo tài khoản", id="admin-people-create", type="button",
                         className="button"),
             html.P(id="admin-people-made", role="status", className="assess-said"),
@@ -71,46 +88,47 @@ def _form() -> Piece:
     State("admin-people-why", "value"),
     prevent_initial_call=True,
 )
-def create(clicks: Any, *given: Any) -> tuple[Piece, list[Piece]]:
+def create(
+    clicks: Any, name: Any, display: Any, role: Any, units: Any, why: Any
+) -> tuple[Piece, Any]:
     """Make an account; its one-time link is shown here and never again."""
-    name, display, role, units, why = (str(one or "").strip() for one in given)
     if not clicks:
-        return "", board()
+        raise PreventUpdate
+    name, display, role = (str(one or "").strip() for one in (name, display, role))
     try:
         by = frame.acting(frame.ADMINS)
         token = accounts.create(
             desk().store, by, name=name, display=display, role=role,  # type: ignore[arg-type]
-            org_units=units_of(units), reason=why, now=now(),
+            org_units=places.chosen(units), reason=frame.why(why), now=now(),
         )  # fmt: skip
     except IocError as error:
-        return str(error), board() if frame.may(frame.ADMINS) else []
+        return frame.refusal(error), no_update
     return _once(name, token), board()
 
 
 @callback(
     Output("admin-people-said", "children"),
     Output("admin-people-board", "children"),
+    Output("admin-people-reason", "value"),
     Input({"account": ALL}, "n_clicks"),
     State("admin-people-reason", "value"),
     prevent_initial_call=True,
 )
-def act(clicks: Any, why: Any) -> tuple[Piece, list[Piece]]:
+def act(_clicks: Any, why: Any) -> tuple[Any, Any, Any]:
     """Do what a button of the list says; why not, where it is refused."""
-    pressed = ctx.triggered_id
-    if not isinstance(pressed, dict) or not any(clicks or []):
-        return "", board() if frame.may(frame.ADMINS) else []
-    kind, _, name = str(pressed.get("account", "")).partition(" ")
+    pressed = frame.pressed("account")
+    if pressed is None:
+        raise PreventUpdate
+    kind, _, name = pressed.partition(" ")
     try:
-        frame.acting(frame.ADMINS)
-        return _do(kind, name, str(why or "").strip()), board()
+        return _do(kind, name, why), board(), ""
     except IocError as error:
-        return str(error), board() if frame.may(frame.ADMINS) else []
+        return frame.refusal(error), no_update, no_update
 
 
-def _do(kind: str, name: str, why: str) -> Piece:
+def _do(kind: str, name: str, given: Any) -> Piece:
     store, by = desk().store, frame.acting(frame.ADMINS)
-    if kind in ("disable", "enable", "revoke") and len(why) < frame.SHORTEST:
-        return f"Lý do: hãy ghi ít nhất {frame.SHORTEST} ký tự."
+    why = frame.why(given) if kind in ("disable", "enable", "revoke") else ""
     match kind:
         case "disable":
             accounts.disable(store, by, name, reason=why, now=now())
@@ -122,7 +140,8 @@ def _do(kind: str, name: str, why: str) -> Piece:
             accounts.end_all(store, by, name, now=now())
             return f"Đã kết thúc mọi phiên, thu mọi khóa của {name}."
         case "revoke":
-            accounts.revoke_right(store, by, int(name), reason=why, now=now())
+            number = int(name) if name.isdecimal() else 0
+            accounts.revoke_right(store, by, number, reason=why, now=now())
             return "Đã thu quyền."
         case "link":
             return _once(name, accounts.new_link(store, by, name, now=now()))

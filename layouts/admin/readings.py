@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ALL, Input, Output, State, ctx, dcc, html
+from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 
 from ioc.errors import IocError
 from kpi import decisions, query
@@ -19,6 +20,11 @@ LEDE = (
     " màn hình và tệp, kèm tên, thời điểm và lý do; các thời điểm trước đó giữ nguyên."
 )
 
+REASON = "Lý do, căn cứ: bắt buộc, từ 10 ký tự, ghi trước khi bấm nút"
+PART = "reading-part"
+READ = ("reading", "chosen", "choose")
+CLOSED = ("figure", "result", "signed", "sign")
+
 
 def layout(**_: Any) -> Piece:
     """The targets of two readings, then the closing figures."""
@@ -28,19 +34,30 @@ def layout(**_: Any) -> Piece:
         "/admin/readings",
         "Cách đọc và chốt số",
         LEDE,
-        frame.reason("admin-readings-reason", "Lý do, căn cứ (ghi trước khi bấm nút)"),
-        frame.said("admin-readings-said"),
-        html.Div(board(), id="admin-readings-board", className="stack"),
+        html.Div(
+            [
+                frame.acting_on("readings", REASON),
+                html.Div(board(), id="admin-readings-board", className="stack"),
+            ],
+            className="stack",
+        ),
+        dcc.Store(id="admin-readings-drawn", data=frame.prints(_parts())),
     )
 
 
 @callback(
-    Output("admin-readings-board", "children"), Input("live", "data"), prevent_initial_call=True
+    Output("admin-readings-board", "children"),
+    Output({PART: ALL}, "children"),
+    Output("admin-readings-drawn", "data"),
+    Input("live", "data"),
+    State({PART: ALL}, "id"),
+    State("admin-readings-drawn", "data"),
+    prevent_initial_call=True,
 )
-def draw(_live: Any) -> list[Piece]:
-    """Ask again."""
+def draw(_live: Any, ids: Any, drawn: Any) -> Any:
+    """Ask again; what did not change is not drawn anew."""
     frame.acting(frame.OPERATORS)
-    return board()
+    return frame.renewed(PART, _parts(), ids, drawn, board)
 
 
 @callback(
@@ -50,15 +67,15 @@ def draw(_live: Any) -> list[Piece]:
     State("admin-readings-reason", "value"),
     prevent_initial_call=True,
 )
-def decide(clicks: Any, why: Any) -> tuple[str, str]:
+def decide(_clicks: Any, why: Any) -> tuple[Any, Any]:
     """Do what the button says; why not, where it is refused."""
-    pressed = ctx.triggered_id
-    if not isinstance(pressed, dict) or not any(clicks or []):
-        return "", str(why or "")
+    pressed = frame.pressed("decide")
+    if pressed is None:
+        raise PreventUpdate
     try:
-        return _do(str(pressed.get("decide", "")), str(why or "")), ""
+        return _do(pressed, str(why or "")), ""
     except IocError as error:
-        return str(error), str(why or "")
+        return frame.refusal(error), no_update
 
 
 def _do(word: str, why: str) -> str:
@@ -85,26 +102,52 @@ def _number(written: str) -> float:
 
 def board() -> list[Piece]:
     """All that may be decided, as it stands."""
-    unclear = [row for row in rows(query.targets) if row["second_reading"]]
+    parts = _parts()
     return [
-        components.card("Chỉ tiêu có hai cách đọc", _readings(unclear)),
-        components.card("Số chốt", _closings(rows(query.closings))),
+        components.card("Chỉ tiêu có hai cách đọc", _readings(parts)),
+        components.card("Số chốt", _closings(parts)),
     ]
 
 
-def _readings(found: list[Row]) -> Piece:
+def _unclear() -> list[Row]:
+    return [row for row in rows(query.targets) if row["second_reading"]]
+
+
+def _parts() -> dict[str, Piece]:
+    """What changes while the page is open, by where it stands."""
+    parts: dict[str, Piece] = {}
+    for row in _unclear():
+        said = (_worded(row["reading_in_force"]), _chosen(row), _other(row))
+        parts |= {_key(row, name): one for name, one in zip(READ, said, strict=True)}
+    for row in rows(query.closings):
+        result = components.status(row["closing_status"]) if row["closing_status"] else ""
+        figures = (_figure(row), result, _signed(row), _sign(row))
+        parts |= {_key(row, name): one for name, one in zip(CLOSED, figures, strict=True)}
+    return parts
+
+
+def _key(row: Row, name: str) -> str:
+    """Where something of a row stands: by target, and by its indicator and unit where closed."""
+    return "|".join(str(row.get(of, "")) for of in ("target", "indicator", "org_unit")) + f"|{name}"
+
+
+def _placed(row: Row, names: tuple[str, ...], parts: dict[str, Piece]) -> list[Piece]:
+    keys = [_key(row, name) for name in names]
+    return [frame.part(PART, key, parts[key]) for key in keys]
+
+
+def _readings(parts: dict[str, Piece]) -> Piece:
     return components.table(
         ["Chỉ tiêu", "Nguyên văn", "Đang dùng", "Người chọn, ngày, lý do", ""],
         [
             (
                 dcc.Link(row["target"], href=f"/indicator/{row['indicators'].split(';')[0]}"),
                 row["sentence"],
-                _worded(row["reading_in_force"]),
-                _chosen(row),
-                _other(row),
+                *_placed(row, READ, parts),
             )
-            for row in found
+            for row in _unclear()
         ],
+        class_name="admin-list",
     )
 
 
@@ -126,7 +169,8 @@ def _worded(rule: str) -> str:
     return text.reading(rule) if any(c.isdigit() for c in rule) else "định tính"
 
 
-def _closings(found: list[Row]) -> Piece:
+def _closings(parts: dict[str, Piece]) -> Piece:
+    found = rows(query.closings)
     if not found:
         return html.P("Chưa có chỉ tiêu nào đến ngày chốt.", className="under")
     return components.table(
@@ -135,13 +179,11 @@ def _closings(found: list[Row]) -> Piece:
             (
                 dcc.Link(f"{row['target']} {row['indicator']}", href=_href(row)),
                 text.day(row["closing_date"]),
-                _figure(row),
-                components.status(row["closing_status"]) if row["closing_status"] else "",
-                _signed(row),
-                _sign(row),
+                *_placed(row, CLOSED, parts),
             )
             for row in found
         ],
+        class_name="admin-list",
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from dash import Input, Output, State, ctx, dcc, html
+from dash import Input, Output, State, ctx, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 
 from ioc.errors import IocError
 from kpi import accounts
 from kpi.acts import Refused
 from layouts import components, text
-from layouts.admin import frame
-from layouts.admin.roster import board, units_of
+from layouts.admin import frame, places
+from layouts.admin.roster import board
 from layouts.components import Piece
 from layouts.state import callback, desk, now
 
@@ -33,7 +34,10 @@ def card() -> Piece:
         html.Div(
             [
                 frame.field("Tên đăng nhập", frame.line("admin-rights-name", most=40)),
-                frame.field("Lý do", frame.line("admin-rights-why")),
+                frame.field(
+                    f"Lý do đổi, cấp: bắt buộc, từ {frame.SHORTEST} ký tự",
+                    frame.line("admin-rights-why"),
+                ),
                 html.Fieldset([
                     html.Legend("Vai trò"),
                     dcc.RadioItems(roles, id="admin-rights-role"),
@@ -42,10 +46,7 @@ def card() -> Piece:
                     html.Legend("Nhóm chỉ số; không chọn: mọi nhóm"),
                     dcc.Checklist(classes, [], id="admin-rights-classes"),
                 ]),
-                frame.field(
-                    "Đơn vị: mã, cách nhau bằng dấu phẩy; * là tất cả",
-                    frame.line("admin-rights-units"),
-                ),
+                places.field("Cấp thêm đơn vị: gõ tên hoặc mã để tìm", "admin-rights-units"),
                 frame.field("Từ ngày (như 30/11/2026), để trống: ngay", _day("from")),
                 frame.field("Đến hết ngày, để trống: không hạn", _day("to")),
                 html.Div(buttons, className="operator-modes"),
@@ -67,35 +68,35 @@ def _day(name: str) -> Piece:
     *(State(f"admin-rights-{name}", "value") for name in FIELDS),
     prevent_initial_call=True,
 )
-def change(_role: Any, _grant: Any, *given: Any) -> tuple[Piece, list[Piece]]:
+def change(role_clicks: Any, grant_clicks: Any, *given: Any) -> tuple[Piece, Any]:
     """Do what the button says; why not, where it is refused."""
     act = str(ctx.triggered_id or "").removeprefix("admin-rights-")
     asked = dict(zip(FIELDS, given, strict=True))
-    if act not in ACTS or not frame.may(frame.ADMINS):
-        return "", board() if frame.may(frame.ADMINS) else []
+    if act not in ACTS or not (role_clicks or grant_clicks):
+        raise PreventUpdate
     try:
         return _do(act, asked), board()
     except IocError as error:
-        return str(error), board()
+        return frame.refusal(error), no_update
 
 
 def _do(act: str, asked: dict[str, Any]) -> str:
-    said = {name: str(asked[name] or "").strip() for name in ("name", "role", "units", "why")}
-    if len(said["why"]) < frame.SHORTEST:
-        raise Refused(f"Lý do: hãy ghi ít nhất {frame.SHORTEST} ký tự.")
-    store, by, name = desk().store, frame.acting(frame.ADMINS), said["name"]
+    store, by, why = desk().store, frame.acting(frame.ADMINS), frame.why(asked["why"])
+    name, role = (str(asked[one] or "").strip() for one in ("name", "role"))
     if act == "role":
-        accounts.set_role(store, by, name, said["role"], reason=said["why"], now=now())  # type: ignore[arg-type]
-        return f"{name}: vai trò {accounts.ROLES[said['role']]}. Các phiên đang mở đã kết thúc."
-    units = units_of(said["units"])
+        if role not in accounts.ROLES:
+            raise Refused("Hãy chọn một vai trò.")
+        accounts.set_role(store, by, name, role, reason=why, now=now())  # type: ignore[arg-type]
+        return f"{name}: vai trò {accounts.ROLES[role]}. Các phiên đang mở đã kết thúc."  # type: ignore[index]
+    units = places.chosen(asked["units"])
     if units == ():
-        raise Refused("Đơn vị: hãy ghi mã đơn vị, hoặc * cho tất cả.")
+        raise Refused("Hãy chọn ít nhất một đơn vị, hoặc Tất cả đơn vị.")
     accounts.grant(
         store, by, name, org_units=units, classes=asked["classes"] or None,
-        valid_from=_date(asked["from"]), valid_to=_date(asked["to"]), reason=said["why"],
+        valid_from=_date(asked["from"]), valid_to=_date(asked["to"]), reason=why,
         now=now(),
     )  # fmt: skip
-    return f"Đã cấp quyền cho {name}."
+    return f"Đã cấp quyền cho {name}: {places.said(units)}."
 
 
 def _date(written: Any) -> date | None:
@@ -103,4 +104,4 @@ def _date(written: Any) -> date | None:
     try:
         return text.written_day(str(written)) if written else None
     except ValueError:
-        raise Refused(f"{written!r} không phải ngày; viết 30/11/2026.") from None
+        raise Refused(f"“{written}” không phải một ngày; hãy viết như 30/11/2026.") from None

@@ -17,6 +17,13 @@ BUTTONS = {
     "end": "Kết thúc mọi phiên",
     "link": "Liên kết mới",
 }
+ONLY = "quản trị duy nhất: không khóa được"
+KEPT = ("disable",)
+"""What nobody may do to the only administrator who can sign in."""
+WARNS = {
+    "disable": "{} không vào được nữa; phiên, khóa lập trình và liên kết hết hiệu lực ngay.",
+    "end": "{} bị đăng xuất ở mọi nơi; khóa lập trình bị thu hồi.",
+}
 
 
 def powers() -> Piece:
@@ -30,16 +37,6 @@ def powers() -> Piece:
     return components.more(
         "Vai trò nào mở được trang nào", components.table(["", *accounts.ROLES.values()], rows)
     )
-
-
-def units_of(written: str) -> tuple[str, ...] | None:
-    """Org units by the codes or ids that were written; * stands for all."""
-    if written == "*":
-        return None
-    codes = [code.strip() for code in written.split(",") if code.strip()]
-    units = desk().orgunits
-    day = now().date()
-    return tuple(code if code in units else units.resolve(code, day).uid for code in codes)
 
 
 def board() -> list[Piece]:
@@ -61,27 +58,37 @@ def _table(known: list[accounts.Account]) -> Piece:
     for right in accounts.rights_of(desk().store):
         if right.ended_at is None:
             rights.setdefault(right.account, []).append(right)
+    last = accounts.last_admin(desk().store, now=now())
     return components.table(
         ["Tài khoản", "Vai trò", "Được xem", "Tình trạng", "Lần cuối", ""],
         [
             (
                 html.Span([html.Strong(one.name), html.Br(), one.display]),
                 accounts.ROLES[one.role],
-                [_held(right) for right in rights.get(one.name, [])] or "không đơn vị nào",
-                _state(one),
+                _rights(rights.get(one.name, []), last=last) or "không đơn vị nào",
+                _state(one, ONLY if one.name == last else ""),
                 text.minute(one.seen_at, now()) if one.seen_at else "chưa lần nào",
-                html.Div(_buttons(one), className="operator-modes"),
+                html.Div(
+                    _buttons(one, KEPT if one.name == last else ()), className="operator-modes"
+                ),
             )
             for one in known
         ],
+        class_name="admin-list",
     )
 
 
-def _held(right: accounts.Right) -> Piece:
-    """What a right gives, and the button that ends it."""
-    said = _right(right)
-    button = frame.button("Thu quyền", "account", f"revoke {right.id}", f"Thu quyền: {said}")
-    return html.Div([html.Span(said), button], className="right-held")
+def _rights(held: list[accounts.Right], *, last: str) -> list[Piece]:
+    """What each right gives, and the button that ends it; never the last of the last admin."""
+    only = len(held) == 1 and held[0].account == last
+    return [html.Div([html.Span(_right(r)), None if only else _end(r)], className="right-held")
+            for r in held]  # fmt: skip
+
+
+def _end(right: accounts.Right) -> Piece:
+    said, warns = _right(right), f"{right.account} không còn xem được: {_right(right)}."
+    key, label = f"revoke {right.id}", f"Thu quyền: {said}"
+    return frame.risky("Thu quyền", "account", key, label, warns)
 
 
 def _right(right: accounts.Right) -> str:
@@ -95,18 +102,22 @@ def _right(right: accounts.Right) -> str:
     return text.join([unit, *days], ", ")
 
 
-def _state(one: accounts.Account) -> str:
+def _state(one: accounts.Account, more: str) -> str:
     words = ["đang dùng" if one.state == "active" else "đã khóa"]
     words += [] if one.ready else ["chưa đặt mật khẩu"]
-    words += ["có lớp thứ hai"] if one.second else []
+    words += ["có mã xác thực"] if one.second else []
     if one.locked_until and one.locked_until > now():
         words.append(f"tạm khóa đến {text.minute(one.locked_until, now())}")
-    return ", ".join(words)
+    return text.join([*words, more], ", ")
 
 
-def _buttons(one: accounts.Account) -> list[Piece]:
+def _buttons(one: accounts.Account, without: tuple[str, ...]) -> list[Piece]:
     kinds = ["disable", "end", "link"] if one.state == "active" else ["enable"]
-    return [
-        frame.button(BUTTONS[kind], "account", f"{kind} {one.name}", f"{BUTTONS[kind]}: {one.name}")
-        for kind in kinds
-    ]
+    return [_button(kind, one.name) for kind in kinds if kind not in without]
+
+
+def _button(kind: str, name: str) -> Piece:
+    word, key = BUTTONS[kind], f"{kind} {name}"
+    if kind in WARNS:
+        return frame.risky(word, "account", key, f"{word}: {name}", WARNS[kind].format(name))
+    return frame.button(word, "account", key, f"{word}: {name}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ALL, Input, Output, State, ctx, dcc, html
+from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 
 from ioc.errors import IocError
 from kpi import orders, query
@@ -19,6 +20,9 @@ LEDE = (
     " những dòng đã giữ được đọc theo mẫu, danh mục và quy tắc hiện nay."
 )
 
+PART = "source-part"
+COLUMNS = ("state", "good", "rejected", "orders")
+
 
 def layout(**_: Any) -> Piece:
     """Every source with its orders."""
@@ -28,19 +32,30 @@ def layout(**_: Any) -> Piece:
         "/admin/sources",
         "Điều khiển nguồn dữ liệu",
         LEDE,
-        frame.reason("admin-sources-reason"),
-        frame.said("admin-sources-said"),
-        html.Div(board(), id="admin-sources-board", className="stack"),
+        html.Div(
+            [
+                frame.acting_on("sources"),
+                html.Div(board(), id="admin-sources-board", className="stack"),
+            ],
+            className="stack",
+        ),
+        dcc.Store(id="admin-sources-drawn", data=frame.prints(_parts())),
     )
 
 
 @callback(
-    Output("admin-sources-board", "children"), Input("live", "data"), prevent_initial_call=True
+    Output("admin-sources-board", "children"),
+    Output({PART: ALL}, "children"),
+    Output("admin-sources-drawn", "data"),
+    Input("live", "data"),
+    State({PART: ALL}, "id"),
+    State("admin-sources-drawn", "data"),
+    prevent_initial_call=True,
 )
-def draw(_live: Any) -> list[Piece]:
-    """Ask again."""
+def draw(_live: Any, ids: Any, drawn: Any) -> Any:
+    """Ask again; what did not change is not drawn anew."""
     frame.acting(frame.OPERATORS)
-    return board()
+    return frame.renewed(PART, _parts(), ids, drawn, board)
 
 
 @callback(
@@ -50,23 +65,28 @@ def draw(_live: Any) -> list[Piece]:
     State("admin-sources-reason", "value"),
     prevent_initial_call=True,
 )
-def give(clicks: Any, why: Any) -> tuple[str, str]:
+def give(_clicks: Any, why: Any) -> tuple[Any, Any]:
     """Give the order of the button that was pressed; why not, where it is refused."""
-    pressed = ctx.triggered_id
-    if not isinstance(pressed, dict) or not any(clicks or []):
-        return "", str(why or "")
-    kind, _, source = str(pressed.get("order", "")).partition(" ")
+    pressed = frame.pressed("order")
+    if pressed is None:
+        raise PreventUpdate
+    kind, _, source = pressed.partition(" ")
     try:
         by = frame.acting(frame.OPERATORS)
         orders.order(desk().store, by, kind, source=source, reason=str(why or ""), now=now())
     except IocError as error:
-        return str(error), str(why or "")
-    return f"Đã gửi: {orders.ORDERS[kind].lower()}, {source}.", ""
+        return frame.refusal(error), no_update
+    return f"Đã gửi: {orders.ORDERS[kind].lower()}, {_name(source)}.", ""
+
+
+def _name(source: str) -> str:
+    names = {row["source"]: row["name"] for row in rows(query.sources)}
+    return str(names.get(source, source))
 
 
 def board() -> list[Piece]:
     """The sources with their buttons, then the last orders and what came of them."""
-    known, asked = rows(query.sources), rows(query.asked)
+    parts = _parts()
     return [
         components.card(
             "Các nguồn",
@@ -75,26 +95,41 @@ def board() -> list[Piece]:
                 [
                     (
                         dcc.Link(row["name"], href=f"/sources/{row['source']}"),
-                        _state(row),
-                        text.minute(row["last_good_at"], now())
-                        if text.known(row["last_good_at"])
-                        else text.NONE,
-                        text.number(row["rejected"]),
-                        html.Div(_buttons(row), className="operator-modes"),
+                        *(
+                            frame.part(PART, key, parts[key])
+                            for key in (f"{row['source']} {name}" for name in COLUMNS)
+                        ),
                     )
-                    for row in known
+                    for row in rows(query.sources)
                 ],
+                class_name="admin-list",
             ),
         ),
-        components.card("Lệnh gần đây", _orders(asked)),
+        components.card("Lệnh gần đây", frame.part(PART, "orders", parts["orders"])),
     ]
+
+
+def _parts() -> dict[str, Piece]:
+    """What changes while the page is open, by where it stands."""
+    parts: dict[str, Piece] = {}
+    for row in rows(query.sources):
+        good = row["last_good_at"]
+        said = (
+            _state(row),
+            text.minute(good, now()) if text.known(good) else text.NONE,
+            text.number(row["rejected"]),
+            html.Div(_buttons(row), className="operator-modes"),
+        )
+        parts |= {f"{row['source']} {name}": one for name, one in zip(COLUMNS, said, strict=True)}
+    return parts | {"orders": _orders(rows(query.asked))}
 
 
 def _state(row: Row) -> Piece:
     if row["paused"]:
         mark = theme.outcome("held")
         return html.Span([components.shape(mark), " Đang tạm dừng"])
-    return components.freshness(row["freshness"] or "")
+    name = row["freshness"] or ""
+    return components.freshness(name) if theme.freshness(name).word else "Bình thường"
 
 
 def _buttons(row: Row) -> list[Piece]:
@@ -119,7 +154,7 @@ def _orders(asked: list[Row]) -> Piece:
             (
                 text.minute(row["at"], now()),
                 orders.ORDERS.get(row["kind"], row["kind"]),
-                row["source"],
+                _name(row["source"]),
                 row["who"],
                 theme.REQUEST[row["state"]][0].replace("nhận", "thực hiện"),
                 row["note"],

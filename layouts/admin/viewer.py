@@ -40,7 +40,7 @@ def layout(
         "Nhật ký kiểm toán",
         LEDE,
         components.card("Kiểm tra chuỗi", html.P(admin.verified(), className="says")),
-        components.card("Lọc", _form(asked)),
+        components.card("Lọc", _form(asked), _faults(first, last)),
         components.card("Các mục, mới nhất trước", _table(found), _older(found, asked)),
         components.card("Trích cho một sự cố", _incident()),
     )
@@ -52,6 +52,18 @@ def day_of(written: str) -> date | None:
         return text.written_day(written)
     except ValueError:
         return None
+
+
+def _faults(first: str, last: str) -> Piece:
+    """Which day of the address is none, and that it was left out."""
+    wrong = [f"“{said}” không phải một ngày" for said in (first, last) if said and not day_of(said)]
+    if wrong:
+        told = f"{'; '.join(wrong)}: hãy viết như 30/11/2026. Mốc này không được dùng để lọc."
+        return html.P(told, className="door-fault admin-fault", role="alert")
+    if first and last and (day_of(first) or date.min) > (day_of(last) or date.max):
+        told = "“Từ ngày” đứng sau “Đến hết ngày”, nên không có mục nào."
+        return html.P(told, className="door-fault admin-fault", role="alert")
+    return None
 
 
 def _form(asked: dict[str, str]) -> Piece:

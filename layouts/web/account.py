@@ -135,8 +135,15 @@ def _page(store: Any, *, uri: str = "", status: int = 200, **given: Any) -> Resp
         local=accounts.has_password(store, session.account),
         second=session.second or accounts.has_second(store, session.account),
         sessions=[
-            {"created": _clock(one.created_at), "seen": _clock(one.seen_at)}
-            for one in accounts.open_sessions(store, session.account)
+            {
+                "created": _clock(one.created_at),
+                "seen": _clock(one.seen_at),
+                "address": one.address or "không rõ",
+                "own": one.own,
+            }
+            for one in accounts.open_sessions(
+                store, session.account, token=cookies.get(cookies.SESSION)
+            )
         ],
         keys=[
             {

@@ -60,6 +60,7 @@ class Limits:
     api: Window = field(default_factory=lambda: Window(600, 60))
     export: Window = field(default_factory=lambda: Window(60, 3_600))
     rows: Window = field(default_factory=lambda: Window(ROWS, 86_400))
+    outside: Window = field(default_factory=lambda: Window(1, 600))
     noted: Window = field(default_factory=lambda: Window(60, 3_600))
     seen: Window = field(default_factory=lambda: Window(1, 86_400))
 

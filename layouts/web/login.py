@@ -6,7 +6,9 @@ sentence, and what a person is sent on to is a page of ours.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Flask, Response, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
@@ -56,18 +58,27 @@ def install(server: Flask, store: Any, settings: Settings, windows: limits.Limit
     @server.route("/setup/<token>", methods=["GET", "POST"])
     def setup(token: str) -> Answer:
         refuse_long()
-        if request.method == "GET":
-            return _setup_form()
-        csrf.check_form()
+        if request.method == "POST":
+            csrf.check_form()
         limits.check(windows.link_from, limits.where(), TOO_MANY)
+        try:
+            name = accounts.account_of(store, token)
+        except accounts.NotDone as gone:
+            return _setup_form("", str(gone), 410)
+        if request.method != "POST":
+            return _setup_form(name)
         password, again = request.form.get("password", ""), request.form.get("again", "")
         if password != again:
-            return _setup_form(DIFFERENT, 400)
+            return _setup_form(name, DIFFERENT, 400)
         try:
             accounts.set_password(store, token, password)
+        except accounts.NotDone as gone:
+            return _setup_form("", str(gone), 410)
         except IocError as error:
-            return _setup_form(str(error), 400)
-        answer = redirect("/login?set=1", 303)
+            return _setup_form(name, str(error), 400)
+        if name == accounts.FIRST:
+            _put_away(settings)
+        answer = redirect(f"/login?{urlencode({'set': 1, 'name': name})}", 303)
         cookies.drop(answer, cookies.SESSION)  # whoever was signed in here signs in anew
         return answer
 
@@ -96,6 +107,7 @@ def form(
 ) -> Response:
     """The page with the form of signing in."""
     notice = "Đã đặt mật khẩu. Hãy đăng nhập." if "set" in request.args else ""
+    name = name or (request.args.get("name", "")[:64] if notice else "")
     return page(
         "login.html",
         "Đăng nhập",
@@ -144,6 +156,12 @@ def refuse_long() -> None:
         raise Problem(413)
 
 
-def _setup_form(fault: str = "", status: int = 200) -> Response:
-    usable = status == 200 or fault == DIFFERENT or "iên kết" not in fault
-    return page("setup.html", "Đặt mật khẩu", status, fault=fault, usable=usable)
+def _setup_form(name: str, fault: str = "", status: int = 200) -> Response:
+    """The form of a link for an account; without a name the link is no good any more."""
+    return page("setup.html", "Đặt mật khẩu", status, fault=fault, name=name)
+
+
+def _put_away(settings: Settings) -> None:
+    """The file with the first link is of no use once somebody has come in by it."""
+    with suppress(OSError):  # gone, or a folder that this process may only read
+        (settings.data / accounts.SETUP).unlink(missing_ok=True)

@@ -61,6 +61,8 @@ def install(server: Flask, store: Any, settings: Settings, windows: limits.Limit
         if device is None:
             return None
         wanted = _shown(device.layout)
+        if request.path == "/":  # somebody opened the bare address on it
+            return redirect(wall_of(device), 303)
         if request.path == "/wall" and _shown(request.query_string.decode()) != wanted:
             return redirect(wall_of(device), 303)
         if request.path == CALLBACK:

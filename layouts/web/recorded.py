@@ -6,13 +6,16 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from flask import Flask, Response, g, request
 
 from ioc.principal import Principal
 from ioc.settings import Settings
 from kpi import audit, query
+from layouts.web.guard import CALLBACK
 from layouts.web.limits import Limits
 
+LONGEST = 200
 log = logging.getLogger(__name__)
 
 Export = Callable[[Principal, str, str, dict[str, str], int], None]
@@ -58,13 +61,28 @@ def install(server: Flask, store: Any, settings: Settings, windows: Limits) -> N
 
     @server.after_request
     def _refused(response: Response) -> Response:
-        principal = g.get("principal")
-        if principal is None or response.status_code not in (403, 429):
+        principal, page = g.get("principal"), _page() if g.get("outside") else ""
+        if principal is None or not (page or response.status_code in (403, 429)):
             return response
-        if not windows.noted.take(principal.name):
-            what = f"{request.method} {request.path}"
+        what, status = f"{request.method} {request.path}", response.status_code
+        if page:  # answered with a page that says so: told once, however often it is drawn
+            what, status = f"GET {page}", 403
+        again = page and windows.outside.take(f"{principal.name} {page}")
+        if not again and not windows.noted.take(principal.name):
             try:
-                audit.write(store, "refused", principal, what, status=response.status_code)
+                audit.write(store, "refused", principal, what, status=status)
             except query.UNREADABLE as error:
                 log.error("refusal not taken down: %s", type(error).__name__)
         return response
+
+
+def _page() -> str:
+    """The page that a refusal was drawn for: this address, or the one that Dash's router names."""
+    if request.path != CALLBACK:
+        return request.path
+    try:
+        inputs = orjson.loads(request.get_data())["inputs"]
+        named = [one["value"] for one in inputs if one["property"] == "pathname"]
+        return str(named[0])[:LONGEST]
+    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        return request.path
