@@ -205,11 +205,11 @@ def more(summary: Piece, *children: Piece, class_name: str = "") -> Piece:
 def downloads(path: str, link: Any, count: Any, **filters: Any) -> Piece:
     """The same rows as a file, and how many: the address is the question of the screen."""
     size = f" · {text.number(count)} dòng" if text.known(count) else ""
+    if not access.may(who().role, "exports", "csv"):
+        return None
     return html.Nav(
         [
-            html.A(f"CSV{size}", href=link(f"{path}.csv", download=1, **filters), download="")
-            if access.may(who().role, "exports", "csv")
-            else None,
+            html.A(f"CSV{size}", href=link(f"{path}.csv", download=1, **filters), download=""),
             html.A(f"JSON{size}", href=link(f"{path}.json", **filters), target="_blank"),
         ],
         className="downloads",

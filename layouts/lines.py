@@ -126,7 +126,8 @@ def lines(*, org_unit: str = "", **when: Any) -> list[Line]:
     org_unit = org_unit or home()
     standings = rows(query.standings, org_units=[org_unit], **when)
     said = rows(query.assessments, org_units=[org_unit], **_instant(when))
-    return combine(rows(query.targets), standings, indicators(), on=today(), assessments=said)
+    found = combine(rows(query.targets), standings, indicators(), on=today(), assessments=said)
+    return [line for line in found if line.row or org_unit == AREA]
 
 
 def _instant(when: Row) -> Row:

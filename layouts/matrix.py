@@ -66,7 +66,9 @@ def card(found: list[Line], over: Grid, shown: Pieces) -> Piece:
                 html.Th("Chỉ tiêu", rowSpan=2, scope="col", className="m-name"),
                 html.Th("Mức giao", rowSpan=2, scope="col", className="m-level"),
                 html.Th(f"{len(departments)} sở, ban, ngành", colSpan=len(departments)),
-                html.Th(f"{len(areas)} địa bàn huyện cũ", colSpan=len(areas), className="edge"),
+                html.Th(f"{len(areas)} địa bàn huyện cũ", colSpan=len(areas), className="edge")
+                if areas
+                else None,
             ],
             className="m-groups",
         ),

@@ -61,7 +61,7 @@ def _title() -> Piece:
             html.P(
                 text.join([
                     "Theo dõi, không đánh giá đạt hay không đạt: kế hoạch không giao con số",
-                    shell.TERRITORY,
+                    shell.scope(),
                 ]),
                 className="lede",
             ),

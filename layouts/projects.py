@@ -72,7 +72,7 @@ def _title(found: Found, shown: dict[str, Any]) -> Piece:
         [
             html.Div([
                 html.H1("Dự án của Đề án"),
-                html.P(text.join([many, shell.TERRITORY]), className="lede"),
+                html.P(text.join([many, shell.scope()]), className="lede"),
                 html.P(mark, className="register-mark") if mark else None,
             ]),
             html.Div(shown["head"], id="projects-head", className="projects-head"),

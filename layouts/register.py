@@ -98,8 +98,8 @@ def summary(found: list[Line], shown: Pieces) -> list[Piece]:
         html.Div([
             html.H1("Chỉ tiêu của đề án, giai đoạn 2021–2025"),
             html.P(
-                f"{len(found)} chỉ tiêu, {numeric} có số giao · chốt 31/12/2025 · "
-                f"phạm vi: {shell.TERRITORY}",
+                f"{len(found)} chỉ tiêu, {numeric} có số giao · chốt 31/12/2025"
+                f" · phạm vi: {shell.scope()}",
                 className="lede",
             ),
         ]),

@@ -76,7 +76,7 @@ def _title(sector: Sector, shown: dict[str, Any]) -> Piece:
     many = text.join([
         f"{len(sector.lines)} chỉ tiêu của đề án" if sector.lines else "",
         f"{len(sector.indicators)} chỉ số",
-        shell.TERRITORY,
+        shell.scope(),
     ])
     return html.Div(
         [

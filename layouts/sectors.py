@@ -95,7 +95,7 @@ def pieces(known: dict[str, dict[str, Row]], found: list[Line], fed: list[Row]) 
 
 
 def _lede(known: dict[str, dict[str, Row]], fed: list[Row]) -> str:
-    return f"{len(known)} lĩnh vực · {len(fed)} nguồn được đọc tự động · {shell.TERRITORY}"
+    return f"{len(known)} lĩnh vực · {len(fed)} nguồn được đọc tự động · {shell.scope()}"
 
 
 def _files(question: str, name: str, count: int) -> Piece:

@@ -82,6 +82,12 @@ def outside(why: str) -> Piece:
     )
 
 
+def scope() -> str:
+    """Whose figures a page shows that is opened without an org unit: the reader's own."""
+    home = state.home()
+    return TERRITORY if home == query.ROOT else state.desk().orgunits[home].name
+
+
 def territory() -> str:
     """Which part of the territory the reader sees: all of it, or their own."""
     home = query.home(state.desk().store, state.who())

@@ -46,9 +46,9 @@ SCOPES = {
     "analyst": Principal("phân tích", "analyst", frozenset({"area-456"})),
     "operator": Principal("vận hành", "operator", frozenset({"area-456"})),
     "screen": Principal("màn hình", "screen", frozenset({"area-456"})),
-    "public": Principal("công khai", "viewer", frozenset({"area-456"}), frozenset({"public"})),
-    "nothing": Principal("chưa giao", "viewer", frozenset()),
-    "no class": Principal("chưa giao loại", "viewer", None, frozenset()),
+    "public": Principal("công khai", "head", frozenset({"area-456"}), frozenset({"public"})),
+    "nothing": Principal("chưa giao", "head", frozenset()),
+    "no class": Principal("chưa giao loại", "head", None, frozenset()),
     "expired": Principal("hết hạn", "head", frozenset({"area-456"}), None, None, date(2024, 1, 1)),
 }
 BLIND = ("nothing", "no class", "expired")
@@ -453,7 +453,7 @@ def test_polls_are_told_without_what_they_brought_and_rejections_only_to_whoever
     assert door.ask("/api/v1/rejections.json", who).json["count"] == 0
     sources = door.ask("/api/v1/sources.json", who).json["rows"]
     assert sources and all(row["records"] is row["rejected"] is None for row in sources)
-    assert door.ask("/api/v1/rejections.json", FULL["viewer"]).json["rows"]
+    assert door.ask("/api/v1/rejections.json", FULL["analyst"]).json["rows"]
 
 
 def test_the_head_of_what_ended_keeps_its_history_and_not_its_successor(door):
@@ -520,6 +520,14 @@ def test_a_role_never_gets_what_was_drawn_for_another_of_the_same_scope(door):
     body = {"output": key, **blank(door.app.callback_map[key])}
     assert door.call(body, FULL["operator"]).status_code == 200
     assert door.call(body, FULL["viewer"]).status_code == 403
+
+
+def test_what_monitoring_reads_of_all_targets_is_for_whoever_reads_them_all(door):
+    far = {"X-Forwarded-For": "10.0.0.7"}
+    assert door.ask("/metrics", FULL["head"], headers=far).status_code == 200
+    for name in ("area", "nothing"):
+        answer = door.ask("/metrics", SCOPES[name], headers=far)
+        assert answer.status_code == 403 and "ioc_targets" not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/readyz"])

@@ -248,7 +248,7 @@ def test_who_ends_all_sessions_is_out_everywhere(door):
 
 
 def test_a_key_reads_data_addresses_with_its_owners_rights_and_nothing_else(door):
-    browser = door.inside()
+    browser = door.inside("lan", role="analyst")
     made = browser.does("/account/keys", label="bảng tính", days="30")
     key = re.search(r'class="door-secret">([^<]+)<', made.text)[1]
     program = door.server.test_client()

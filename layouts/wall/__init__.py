@@ -180,6 +180,8 @@ def _title(wall: Wall, at: Sheet, every: list[Sheet]) -> list[Piece]:
     left = wall.fit.letters - len(page) - len(" · còn 30 giây")
     scene = longest <= left
     where = scene and longest + len(name) + 3 <= left
+    if wall.org_unit != AREA and not where:  # whose figures these are goes before what is shown
+        scene, where = False, len(name) <= left
     return [
         dcc.Link(
             at.title if scene else "", href=link("/"), id="wall-title", className="wall-title"

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from flask import Flask, Response
+from flask import Flask, Response, g
 
 from ioc.clock import right_now, speed
+from ioc.errors import Forbidden
 from ioc.period import LOCAL
 from ioc.principal import Principal
 from kpi import health, query
@@ -33,6 +34,9 @@ def install(server: Flask, store: Any, watch: Watch) -> None:
 
     @server.get("/metrics")
     def prometheus() -> Response:
+        who = g.get("principal")  # by a key; this machine itself needs none
+        if who and query.home(store, who) != query.ROOT:
+            raise Forbidden("Số liệu giám sát là của toàn địa bàn, ngoài phạm vi của khóa này.")
         try:
             return Response(metrics.text(store, watch), content_type=metrics.TYPE)
         except query.UNREADABLE as error:

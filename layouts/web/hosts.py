@@ -14,7 +14,7 @@ from ioc.settings import Settings
 from layouts.web.guard import itself, loopback
 from layouts.web.problems import Problem
 
-MACHINE = frozenset({"/healthz", "/readyz", "/metrics"})
+HEALTH = "/healthz"
 HSTS = "max-age=31536000"
 
 
@@ -36,7 +36,7 @@ def install(server: Flask, settings: Settings) -> None:
         if not named and bare(host) not in known:
             raise Problem(421, "Tên máy chủ này không có trong IOC_ADDRESS hoặc IOC_HOSTS.")
         here = named and itself()  # a name is only what the asker says
-        if not (here or request.is_secure or request.path in MACHINE):
+        if not (here or request.is_secure or request.path == HEALTH):
             raise Problem(403, "Trang này chỉ phục vụ qua HTTPS.")
 
     @server.after_request

@@ -25,7 +25,8 @@ Export = Callable[[Principal, str, str, dict[str, str], int], None]
 def exports(store: Any, settings: Settings, windows: Limits) -> Export:
     """How data addresses take down what left; with accounts every answer counts by its rows.
 
-    In open mode a plain CSV without ``download`` is a page's reading, as JSON is everywhere.
+    In open mode what has no ``download`` is a page's reading. With accounts JSON that programs
+    ask for again and again is taken down once a day for each account and question.
     """
 
     def taken(who: Principal, question: str, kind: str, filters: dict[str, str], rows: int) -> None:
@@ -33,6 +34,8 @@ def exports(store: Any, settings: Settings, windows: Limits) -> Export:
         if settings.auth == "accounts":
             windows.rows.take(who.name, rows)
             leaves = leaves or {kind} & {"csv", "xlsx"}
+            if not leaves and not windows.seen.take(f"{who.name} {kind} {question}"):
+                leaves = {kind}
         if leaves:
             audit.write(store, "export", who, question, file=kind, filters=filters, rows=rows)
 
