@@ -20,6 +20,7 @@ LEDE = (
 )
 
 PART = "device-part"
+COLUMNS = {"state": "Tình trạng", "seen": "Thấy lần cuối", "revoke": ""}
 WARNS = "Màn hình mất số trong 10 giây; muốn dùng lại phải ghép lại."
 
 
@@ -155,8 +156,8 @@ def _table(found: list[devices.Device]) -> Piece:
                 html.Code(f"/wall?{one.layout}" if one.layout else "/wall", className="place"),
                 text.join([one.paired_by, text.minute(one.paired_at, now())], ", "),
                 *(
-                    frame.part(PART, key, parts[key])
-                    for key in (f"{one.id} {name}" for name in ("state", "seen", "revoke"))
+                    frame.part(PART, key, parts[key], label)
+                    for key, label in ((f"{one.id} {name}", word) for name, word in COLUMNS.items())
                 ),
             )
             for one in found

@@ -126,9 +126,13 @@ def pressed(name: str) -> str | None:
     return None
 
 
-def part(name: str, key: str, content: Piece) -> Piece:
-    """A place of a list that is drawn anew by itself, when what stands in it has changed."""
-    return html.Div(content, id={name: key})
+def part(name: str, key: str, content: Piece, label: str = "") -> Piece:
+    """A place of a list that is drawn anew by itself, when what stands in it has changed.
+
+    On a phone, where the list has no head, its ``label`` stands before it.
+    """
+    named = {"data-label": label} if label else {}
+    return html.Div(content, id={name: key}, **named)
 
 
 def prints(parts: Mapping[str, Piece]) -> dict[str, str]:

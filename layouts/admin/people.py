@@ -33,6 +33,7 @@ def layout(**_: Any) -> Piece:
         "Tài khoản",
         LEDE,
         html.P(frame.OFF, className="absent") if frame.is_open() else None,
+        places.entries(),
         html.Div(
             [
                 html.Div(
@@ -65,7 +66,7 @@ def _form() -> Piece:
             html.Fieldset(
                 [html.Legend("Vai trò"), dcc.RadioItems(roles, "viewer", id="admin-people-role")]
             ),
-            places.field("Đơn vị được xem: gõ tên hoặc mã để tìm", "admin-people-units"),
+            places.field(f"Đơn vị được xem; {places.MANY}", "admin-people-units"),
             frame.field(
                 f"Lý do tạo: bắt buộc, từ {frame.SHORTEST} ký tự", frame.line("admin-people-why")
             ),
@@ -97,13 +98,15 @@ def create(
     name, display, role = (str(one or "").strip() for one in (name, display, role))
     try:
         by = frame.acting(frame.ADMINS)
+        seen = places.chosen(units)
         token = accounts.create(
             desk().store, by, name=name, display=display, role=role,  # type: ignore[arg-type]
-            org_units=places.chosen(units), reason=frame.why(why), now=now(),
+            org_units=seen, reason=frame.why(why), now=now(),
         )  # fmt: skip
     except IocError as error:
         return frame.refusal(error), no_update
-    return _once(name, token), board()
+    told = html.P(f"Được xem: {places.said(seen) or 'chưa đơn vị nào'}.")
+    return html.Div([_once(name, token), told]), board()
 
 
 @callback(

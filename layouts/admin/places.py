@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
-from dash import dcc
+from dash import html
 
+from ioc.orgunits import OrgUnits
 from kpi.acts import Refused
 from layouts import text
 from layouts.admin import frame
 from layouts.components import Piece
 from layouts.state import desk, now
 
-ALL = "*"
+LIST, EVERY = "admin-places", "Tất cả đơn vị"
+HINT = "gõ tên hoặc mã để tìm"
+MANY = "nhiều đơn vị: cách nhau bằng dấu chấm phẩy"
 LEVELS = {
     "area": "địa bàn",
     "province": "tỉnh",
@@ -24,28 +28,22 @@ LEVELS = {
 
 
 def field(label: str, id: str) -> Piece:
-    """A choice of any number of org units, with its label."""
-    every = {"label": "Tất cả đơn vị", "value": ALL, "search": f"* tất cả đơn vị {ALL}"}
-    units = desk().orgunits
-    options = [every] + [
-        {"label": told(uid), "value": uid, "search": f"{told(uid)} {uid} {units[uid].code}"}
-        for uid in units
-        if not units.is_rest(uid)
-    ]
-    box = dcc.Dropdown(
-        options,
-        [],
-        id=id,
-        multi=True,
-        placeholder="chưa chọn đơn vị nào",
-        labels={
-            "select_all": "Chọn tất cả", "deselect_all": "Bỏ chọn",
-            "selected_count": "Đã chọn {num_selected}", "search": "Tìm theo tên, mã",
-            "clear_search": "Xóa ô tìm", "clear_selection": "Bỏ chọn",
-            "no_options_found": "Không có đơn vị nào như vậy",
-        },
-    )  # fmt: skip
-    return frame.field(label, box)
+    """Where org units are written, with the entries that the browser finds while one types."""
+    return frame.field(label, frame.line(id, list=LIST, most=500, placeholder=HINT))
+
+
+def entries() -> Piece:
+    """The list that the fields of a page look into, once for all of them."""
+    return html.Datalist([html.Option(value=one) for one in (EVERY, *_by_entry())], id=LIST)
+
+
+@lru_cache(4)
+def _entries(units: OrgUnits) -> dict[str, str]:
+    return {told(uid): uid for uid in units if not units.is_rest(uid)}
+
+
+def _by_entry() -> dict[str, str]:
+    return _entries(desk().orgunits)
 
 
 def told(uid: str) -> str:
@@ -58,16 +56,22 @@ def told(uid: str) -> str:
 
 
 def chosen(given: Any) -> tuple[str, ...] | None:
-    """The org units that were chosen, or written by code or uid; None stands for all.
+    """The org units that were written: entries of the list, codes or uids; None stands for all.
 
-    A code means the unit that has it today.
+    Several stand with semicolons between them, codes also with commas. A code means the unit that
+    has it today, else the last that had it.
 
     Raises:
-        UnknownOrgUnit, Refused: there is no such unit.
+        Refused: there is no such unit.
     """
-    words = [given] if isinstance(given, str) else list(given or [])
-    names = [word.strip() for word in words if str(word).strip()]
-    return None if ALL in names else tuple(map(_uid, names))
+    words = " ".join(str(given or "").split())
+    if words in ("*", EVERY):
+        return None
+    found: list[str] = []
+    for part in filter(None, map(str.strip, words.split(";"))):
+        uid = _uid(part)
+        found += [uid] if uid else [_known(one.strip()) for one in part.split(",")]
+    return tuple(found)
 
 
 def said(uids: Iterable[str] | None) -> str:
@@ -75,12 +79,19 @@ def said(uids: Iterable[str] | None) -> str:
     return "tất cả đơn vị" if uids is None else "; ".join(map(told, uids))
 
 
-def _uid(word: str) -> str:
+def _known(word: str) -> str:
+    uid = _uid(word)
+    if uid is None:
+        raise Refused(f"Không có đơn vị “{word}”; hãy gõ tên hoặc mã rồi chọn trong danh sách.")
+    return uid
+
+
+def _uid(word: str) -> str | None:
     units = desk().orgunits
     if word in units:
         return word
+    if word in _by_entry():
+        return _by_entry()[word]
     found = units.coded(word)
-    if not found:
-        raise Refused(f"Không có đơn vị nào mang mã “{word}”; hãy chọn trong danh sách.")
     open_ = [unit for unit in found if unit.open_on(now().date())]
-    return (open_ or found[-1:])[0].uid
+    return (open_ or found[-1:])[0].uid if found else None

@@ -22,8 +22,8 @@ LEDE = (
 
 REASON = "Lý do, căn cứ: bắt buộc, từ 10 ký tự, ghi trước khi bấm nút"
 PART = "reading-part"
-READ = ("reading", "chosen", "choose")
-CLOSED = ("figure", "result", "signed", "sign")
+READ = {"reading": "Đang dùng", "chosen": "Người chọn", "choose": ""}
+CLOSED = {"figure": "Số chốt", "result": "Kết quả", "signed": "Ký", "sign": ""}
 
 
 def layout(**_: Any) -> Piece:
@@ -131,9 +131,9 @@ def _key(row: Row, name: str) -> str:
     return "|".join(str(row.get(of, "")) for of in ("target", "indicator", "org_unit")) + f"|{name}"
 
 
-def _placed(row: Row, names: tuple[str, ...], parts: dict[str, Piece]) -> list[Piece]:
-    keys = [_key(row, name) for name in names]
-    return [frame.part(PART, key, parts[key]) for key in keys]
+def _placed(row: Row, names: dict[str, str], parts: dict[str, Piece]) -> list[Piece]:
+    keys = [(_key(row, name), label) for name, label in names.items()]
+    return [frame.part(PART, key, parts[key], label) for key, label in keys]
 
 
 def _readings(parts: dict[str, Piece]) -> Piece:

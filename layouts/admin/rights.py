@@ -46,7 +46,10 @@ def card() -> Piece:
                     html.Legend("Nhóm chỉ số; không chọn: mọi nhóm"),
                     dcc.Checklist(classes, [], id="admin-rights-classes"),
                 ]),
-                places.field("Cấp thêm đơn vị: gõ tên hoặc mã để tìm", "admin-rights-units"),
+                places.field(
+                    "Cấp thêm đơn vị; nhiều đơn vị: cách nhau bằng dấu chấm phẩy",
+                    "admin-rights-units",
+                ),
                 frame.field("Từ ngày (như 30/11/2026), để trống: ngay", _day("from")),
                 frame.field("Đến hết ngày, để trống: không hạn", _day("to")),
                 html.Div(buttons, className="operator-modes"),
@@ -90,7 +93,7 @@ def _do(act: str, asked: dict[str, Any]) -> str:
         return f"{name}: vai trò {accounts.ROLES[role]}. Các phiên đang mở đã kết thúc."  # type: ignore[index]
     units = places.chosen(asked["units"])
     if units == ():
-        raise Refused("Hãy chọn ít nhất một đơn vị, hoặc Tất cả đơn vị.")
+        raise Refused("Hãy chọn ít nhất một đơn vị, hoặc “Tất cả đơn vị”.")
     accounts.grant(
         store, by, name, org_units=units, classes=asked["classes"] or None,
         valid_from=_date(asked["from"]), valid_to=_date(asked["to"]), reason=why,

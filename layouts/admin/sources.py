@@ -21,7 +21,7 @@ LEDE = (
 )
 
 PART = "source-part"
-COLUMNS = ("state", "good", "rejected", "orders")
+COLUMNS = {"state": "Tình trạng", "good": "Lần tốt gần nhất", "rejected": "Bị loại", "orders": ""}
 
 
 def layout(**_: Any) -> Piece:
@@ -96,8 +96,10 @@ def board() -> list[Piece]:
                     (
                         dcc.Link(row["name"], href=f"/sources/{row['source']}"),
                         *(
-                            frame.part(PART, key, parts[key])
-                            for key in (f"{row['source']} {name}" for name in COLUMNS)
+                            frame.part(PART, key, parts[key], label)
+                            for key, label in (
+                                (f"{row['source']} {name}", word) for name, word in COLUMNS.items()
+                            )
                         ),
                     )
                     for row in rows(query.sources)
@@ -129,7 +131,7 @@ def _state(row: Row) -> Piece:
         mark = theme.outcome("held")
         return html.Span([components.shape(mark), " Đang tạm dừng"])
     name = row["freshness"] or ""
-    return components.freshness(name) if theme.freshness(name).word else "Bình thường"
+    return "Bình thường" if name in ("", "fresh") else components.freshness(name)
 
 
 def _buttons(row: Row) -> list[Piece]:
