@@ -94,6 +94,11 @@ def _cycle(row: Row, target: Row) -> str:
     return f"{grain}; xét đạt theo {judged}" if judged else grain
 
 
+Verdicts = tuple[str, str]  # of what does not reach its level, of what does
+CLOSED: Verdicts = ("không đạt", "đạt")
+OPEN: Verdicts = ("chưa đủ mức", "đủ mức")  # while the target runs nothing is missed
+
+
 def readings(view: View) -> list[Piece]:
     """Both readings of an unclear sentence: what each would say, which is in force and by whom."""
     line = view.line
@@ -109,7 +114,11 @@ def readings(view: View) -> list[Piece]:
             )
         )
     )
-    shown = [_reading(rule, rule == target["reading_in_force"], over, under) for rule in rules]
+    words = CLOSED if closed(row) else OPEN
+    shown = [
+        _reading(rule, rule == target["reading_in_force"], verdict(rule, over, under), words)
+        for rule in rules
+    ]
     by, at = target.get("reading_chosen_by"), target.get("reading_chosen_at")
     chosen = text.join(
         [
@@ -122,7 +131,7 @@ def readings(view: View) -> list[Piece]:
         components.card(
             "Hai cách đọc",
             html.Div(shown, className="readings"),
-            html.P(_both(rules, over, under), className="says"),
+            html.P(_both(rules, over, under, words), className="says"),
             html.P(text.sentence(chosen), className="under"),
             *_reasons(line.id),
         )
@@ -149,25 +158,27 @@ def _worded(rule: str) -> str:
     return text.reading(rule) if any(c.isdigit() for c in rule) else "định tính"
 
 
-def _reading(rule: str, in_force: bool, over: Any, under: Any) -> Piece:
-    met = verdict(rule, over, under)
-    name = "no_data" if met is None else "met" if met else "missed"
-    words = text.reading(rule) if any(c.isdigit() for c in rule) else "không có mức giao bằng số"
+def _reading(rule: str, in_force: bool, met: bool | None, words: Verdicts) -> Piece:
+    worded = text.reading(rule) if any(c.isdigit() for c in rule) else "không có mức giao bằng số"
+    said: Piece = components.status("no_data")
+    if met is not None:
+        said = components.status("met" if met else "missed")
+        said = said if words is CLOSED else html.Span(text.sentence(words[met]).rstrip("."))
     return html.Div(
         [
-            components.status(name if met is not None else "no_data") if words[0] != "k" else None,
-            html.Span(f"“{words}”" if words[0] != "k" else words),
+            said if worded[0] != "k" else None,
+            html.Span(f"“{worded}”" if worded[0] != "k" else worded),
             html.Span("đang dùng" if in_force else "cách đọc thứ hai", className="reading-note"),
         ],
         className=f"reading{' in-force' if in_force else ''}",
     )
 
 
-def _both(rules: list[str], over: Any, under: Any) -> str:
+def _both(rules: list[str], over: Any, under: Any, said: Verdicts) -> str:
     """đạt nếu “từ 25 %”, không đạt nếu “trên 25 %”."""
     words = []
     for rule in rules:
         met = verdict(rule, over, under)
         if met is not None:
-            words.append(f"{'đạt' if met else 'không đạt'} nếu “{text.reading(rule)}”")
+            words.append(f"{said[met]} nếu “{text.reading(rule)}”")
     return text.sentence(", ".join(words))

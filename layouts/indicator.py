@@ -314,7 +314,8 @@ def _live(view: View) -> list[Piece]:
     row, noun = view.row, view.part.noun if view.part else ""
     shown = figure(row, view.borders)
     window = text.period(row.get("period"))
-    title = html.H2(text.join(["Hiện nay", window if window != text.NONE else ""]))
+    when = "Lúc đó" if as_of() else "Hiện nay"
+    title = html.H2(text.join([when, window if window != text.NONE else ""]))
     if shown == text.NONE:
         ended = "Chỉ tiêu đã khóa, không còn số mới." if view.locked else "Chưa có số liệu."
         return [title, html.P(ended, className="under")]

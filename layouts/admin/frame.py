@@ -21,6 +21,7 @@ MENU = (
     ("/admin/people", "Tài khoản", ADMINS),
     ("/admin/devices", "Màn hình", ADMINS),
     ("/admin/sources", "Nguồn dữ liệu", OPERATORS),
+    ("/operator", "Điều khiển tường", OPERATORS),
     ("/admin/readings", "Cách đọc, chốt số", OPERATORS),
     ("/admin/audit", "Nhật ký", ADMINS),
     ("/admin/usage", "Mức sử dụng", ADMINS),
