@@ -24,7 +24,7 @@ from kpi.sums import Found
 COLUMNS = (*series.COLUMNS, "row")
 ROWS = ("unit", "listed", "rest", "whole")
 """What a row is of: an org unit, all that are listed, what else there is, the stored whole."""
-NAMES = {"listed": "Cộng các đơn vị liệt kê", "rest": "Còn lại"}
+NAMES = {"listed": "Cộng các đơn vị liệt kê", "rest": "Các đơn vị khác"}
 WITHOUT = ("suppressed", "not_comparable", "out_of_scope")
 """Where a part has no figure for such a reason, its sum over time has none either."""
 _AT = {name: place for place, name in enumerate(series.COLUMNS)}

@@ -441,7 +441,7 @@ def test_the_pivot_of_a_page_has_the_rows_of_its_file(reader):
         for row in whole:
             if row["denominator"] not in ("", "0"):
                 assert f"{row['numerator']}/{row['denominator']}" in foot
-        assert "Còn lại" in foot and "Cộng các đơn vị liệt kê" in foot
+        assert "Các đơn vị khác" in foot and "Cộng các đơn vị liệt kê" in foot
 
 
 def test_the_file_behind_a_page_answers_with_the_same_question(reader):

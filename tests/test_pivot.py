@@ -96,7 +96,7 @@ def test_todays_communes_do_not_make_the_territory_and_the_rest_says_how_much(li
     assert counts(found, "rest", "2024") == (4, 7, None)
     assert counts(found, "whole", "2024") == (9, 17, None)
     assert found.loc["listed", "2024"].value == 50
-    assert found.loc["rest", "2024"]["name"] == "Còn lại"
+    assert found.loc["rest", "2024"]["name"] == "Các đơn vị khác"
     then = table(live, "I02b", "2024", "2025", level="commune")
     assert counts(then, PARTS[0], "2024") == (5, 10, None)
     assert counts(then, HEIR, "2024") == (None, None, "not_open")

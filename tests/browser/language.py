@@ -21,8 +21,9 @@ ENGLISH = frozenset(
     " value total name title text note hint unknown late stale fresh final region share".split()
 )
 NAMES = frozenset(
-    # files, protocols, companies, and the number of a share, as Vietnamese officials call them
-    "Viettel MobiFone CSV JSON REST XLSX Internet byte PNG UTC n".casefold().split()
+    # files, protocols, companies, the number of a share, as Vietnamese officials call them; and
+    # what a forecast is computed by
+    "viettel mobifone csv json rest xlsx internet byte png utc n logit statsmodels".split()
 )
 ABBREVIATION = re.compile(r"[A-Z][a-z]?[A-Z][A-Za-z]*")
 """UBND, CBCCVC, SNgV, TTr: org units."""
