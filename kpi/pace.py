@@ -12,6 +12,9 @@ from ioc.model import WORST_FIRST, Freshness, Status
 from ioc.period import Period
 from ioc.rule import Exact, Number, Rule, exact, satisfies
 
+WHOLE = 2.0**53
+"""Up to here whole numbers are floats, and a quotient of two is rounded once."""
+
 
 def ratio(numerator: Number, denominator: Number, factor: float = 100) -> Exact | None:
     """factor × numerator / denominator, exactly; None when unknown or the denominator is 0."""
@@ -19,6 +22,20 @@ def ratio(numerator: Number, denominator: Number, factor: float = 100) -> Exact 
     if above is None or below is None or scale is None or below == 0:
         return None
     return Fraction(above * scale) / below
+
+
+def value(numerator: Number, denominator: Number, factor: float = 100) -> float | None:
+    """``ratio`` as the float nearest to it; whole numbers, and most are, need no fraction."""
+    if (
+        isinstance(numerator, float | int)
+        and isinstance(denominator, float | int)
+        and 0 <= numerator * factor <= WHOLE
+        and 0 < denominator <= WHOLE
+        and not (numerator % 1 or denominator % 1 or factor % 1)
+    ):
+        return numerator * factor / denominator
+    found = ratio(numerator, denominator, factor)
+    return None if found is None else float(found)
 
 
 def missing_count(

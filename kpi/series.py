@@ -1,7 +1,8 @@
 """Values of indicators by org unit and period, from the rollups (days: from the observations)."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
+from typing import NamedTuple
 
 from ioc.model import OrgUnit
 from ioc.period import Period
@@ -32,19 +33,33 @@ def rows(
     An indicator without a denominator is a count: its numerator times its factor. Without a
     frame the org units are as they were.
     """
+    times = [_Time(p, p.key, p.text, p.start, p.end, p.starts_at, p.ends_at) for p in periods]
     for indicator in indicators:
         for start in range(0, len(units), AT_ONCE):
             some = tuple(units[start : start + AT_ONCE])
-            yield from _rows_of(snapshot, indicator, some, periods, frame)
+            yield from _rows_of(snapshot, indicator, some, times, frame)
+
+
+class _Time(NamedTuple):
+    """A period with what every row of it asks, worked out once."""
+
+    period: Period
+    key: int
+    text: str
+    start: date
+    end: date
+    starts_at: datetime
+    ends_at: datetime
 
 
 def _rows_of(
     snapshot: Snapshot,
     indicator: Indicator,
     units: tuple[OrgUnit, ...],
-    periods: list[Period],
+    times: list[_Time],
     frame: Frame | None,
 ) -> Iterator[tuple]:
+    periods = [time.period for time in times]
     elements = snapshot.store.catalogue.elements
     numerator = elements.get(indicator.numerator or "")
     denominator = elements.get(indicator.denominator or "")
@@ -61,11 +76,12 @@ def _rows_of(
         hands = _hands(snapshot, source, sides, units, read, periods)
     for unit in units:
         members = read.members(unit)
-        for period in periods:
-            above = found.get((indicator.numerator or "", unit.uid, period.key))
-            below = found.get((base.id if base else "", unit.uid, period.key))
-            reason = _reason(snapshot, base, source, members, period, below)
-            refused = read.refused.get((unit.uid, period.key), "")
+        for time in times:
+            period = time.period
+            above = found.get((indicator.numerator or "", unit.uid, time.key))
+            below = found.get((base.id if base else "", unit.uid, time.key))
+            reason = _reason(snapshot, base, source, members, time, below)
+            refused = read.refused.get((unit.uid, time.key), "")
             if refused and reason not in ("not_offered", "not_due"):
                 reason = refused
             num = above[0] if above else None
@@ -73,7 +89,7 @@ def _rows_of(
             if not reason and numerator and base:
                 num = 0.0 if num is None and numerator.silence == "zero" else num
                 den = 0.0 if den is None and base.silence == "zero" and not counts_only else den
-            value = pace.ratio(num, 1.0 if counts_only else den, indicator.factor)
+            value = pace.value(num, 1.0 if counts_only else den, indicator.factor)
             told = zip((numerator, denominator), (num, den), strict=True)
             if any(side and read.hides(side, unit, period, n) for side, n in told):
                 num = den = value = None
@@ -88,14 +104,14 @@ def _rows_of(
                 unit.name,
                 unit.level,
                 period.grain,
-                period.text,
+                time.text,
                 num,
                 den,
-                None if value is None else float(value),
+                value,
                 indicator.unit,
                 None
                 if refused
-                else _coverage(snapshot, source, base, members, period, (above, below)),
+                else _coverage(snapshot, source, base, members, time, (above, below)),
                 reason,
                 instant_of(known),
                 int(any(side[4] for side in (above, below) if side)),
@@ -155,24 +171,24 @@ def _reason(
     base: Element | None,
     source: SourceState | None,
     members: tuple[OrgUnit, ...],
-    period: Period,
+    time: _Time,
     below: tuple | None,
 ) -> str:
     """Why there is no value, as a code; empty where there is one, or a zero may be written."""
     if source is None or base is None:
         return "no_source"
-    if base.over_time == "distinct" and period.grain in ("day", "quarter", "ytd"):
+    if base.over_time == "distinct" and time.period.grain in ("day", "quarter", "ytd"):
         return "not_offered"
     if below is not None:
         return ""
-    if period.starts_at > snapshot.clock:
+    if time.starts_at > snapshot.clock:
         return "not_due"
-    if not any(overlaps(one, period.start, period.end) for one in members):
+    if not any(overlaps(one, time.start, time.end) for one in members):
         return "not_open"
     if base.silence == "unknown":
         return "not_reported"
     covered = source.covered_until
-    if covered is None or covered < min(period.ends_at, snapshot.clock - source.stale_after):
+    if covered is None or covered < min(time.ends_at, snapshot.clock - source.stale_after):
         return "not_covered"
     return ""
 
@@ -182,12 +198,12 @@ def _coverage(
     source: SourceState | None,
     base: Element | None,
     members: tuple[OrgUnit, ...],
-    period: Period,
+    time: _Time,
     sides: tuple[tuple | None, tuple | None],
 ) -> float | None:
     """The share of the expected org units that gave both sides of a declared figure."""
     below = sides[1]
-    if source is None or base is None or period.starts_at > snapshot.clock:
+    if source is None or base is None or time.starts_at > snapshot.clock:
         return None
     if base.count and base.over_time == "last":  # an inventory: its last check is all of it
         return 1.0 if all(sides) else 0.0
@@ -195,11 +211,11 @@ def _coverage(
         covered = source.covered_until
         return (
             1.0
-            if covered and covered >= min(period.ends_at, snapshot.clock - source.stale_after)
+            if covered and covered >= min(time.ends_at, snapshot.clock - source.stale_after)
             else 0.0
         )
     serves = base.serves or source.serves
-    days = _ends(base, period, below)
+    days = _ends(base, time.period, below)
     expected = sum(_expected(snapshot, one, day, serves) for one in members for day in days)
     stand = min(side[1] if side else 0 for side in sides)
     return min(1.0, stand / expected) if expected else None

@@ -250,3 +250,17 @@ def test_a_figure_of_unknown_age_is_stale():
     day = timedelta(days=1)
     assert pace.freshness(now, *pace.record_limits(None, day, day)) is Freshness.stale
     assert pace.freshness(now, *pace.reading_limits(None)) is Freshness.stale
+
+
+numbers = st.one_of(
+    st.integers(0, 10**15),
+    st.integers(0, 10**6).map(float),
+    st.floats(-1e9, 1e9),
+    st.sampled_from([None, NAN, 0, 0.1, 2**53, 2**53 + 1]),
+)
+
+
+@given(numbers, numbers, st.sampled_from([1, 100, 1000, 0.5, 100.0]))
+def test_a_value_is_the_float_nearest_to_its_exact_ratio(numerator, denominator, factor):
+    exact = pace.ratio(numerator, denominator, factor)
+    assert pace.value(numerator, denominator, factor) == (None if exact is None else float(exact))
