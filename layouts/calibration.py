@@ -55,7 +55,7 @@ def layout(indicator: str = "", org_unit: str = "", **_: Any) -> Piece:
         _deciles(told) if told else _nothing(found),
         components.card("Cách tính", html.P(FORMULA), html.P(MEANT, className="under")),
         _outcomes(found, known),
-        active="/definitions",
+
     )  # fmt: skip
 
 

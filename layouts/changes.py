@@ -99,9 +99,10 @@ def _body(asked: dict[str, str]) -> list[Piece]:
             ),
         ]),
         _spans(given),
-        _card("Kết quả hoặc trạng thái đã đổi", judged, uid, _files(given, len(found))),
+        _files(given, len(found)),
+        _card("Kết quả hoặc trạng thái đã đổi", judged, uid),
         _card("Chỉ tiêu đã khóa: số hiện nay đã đổi, kết quả chốt giữ nguyên",
-              [row for row in found if _aside(row)], uid, None),
+              [row for row in found if _aside(row)], uid) if len(found) > len(judged) else None,
     ]  # fmt: skip
 
 
@@ -167,9 +168,7 @@ def _date(name: str, value: str) -> Piece:
 # ── the table ──────────────────────────────────────────────────────────────────────────────
 
 
-def _card(title: str, found: list[Row], uid: str, note: Piece) -> Piece:
-    if not found and note is None:
-        return None
+def _card(title: str, found: list[Row], uid: str) -> Piece:
     said = f"{text.number(len(found))} chỉ tiêu." if found else "Không chỉ tiêu nào đổi."
     titles = [html.Th(word, className=kind, scope="col") for word, kind in HEAD]
     table = html.Table(
@@ -180,7 +179,6 @@ def _card(title: str, found: list[Row], uid: str, note: Piece) -> Piece:
         title,
         html.P(said, className="under"),
         html.Div(table, className="table-scroll") if found else None,
-        note=note,
     )
 
 

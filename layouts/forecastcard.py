@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from dash import dcc, html
 
+from ioc.period import Period
 from kpi import query
 from layouts import components, text
 from layouts.components import Piece
 from layouts.lines import Row
-from layouts.state import link, rows
+from layouts.state import link, now, rows, today
 from layouts.view import View
 
 WHY = {
@@ -34,7 +35,21 @@ def card(view: View) -> Piece:
     if view.row.get("closing_status"):
         foretold = any(text.known(row["chance"]) for row in found)
         return html.P(told, className="under forecast-past") if foretold else None
-    return components.card("Khả năng đạt", *_outlook(found[-1], view), html.P(told), id="forecast")
+    newest = found[-1]
+    said = _outlook(newest, view) if newest["forecast_at"] >= _due() else [_computing()]
+    return components.card("Khả năng đạt", *said, html.P(told), id="forecast")
+
+
+def _due() -> datetime:
+    """The last end of a quarter: what is foretold from before it is no outlook of now."""
+    quarter = Period.of("quarter", today())
+    over = quarter.ends_at - timedelta(seconds=1) <= now()
+    return quarter.ends_at if over else quarter.starts_at
+
+
+def _computing() -> Piece:
+    until = text.day(_due() - timedelta(seconds=1))
+    return html.P(f"Đang tính dự báo từ số liệu biết đến {until}.", className="says")
 
 
 def address(view: View) -> str:

@@ -322,7 +322,7 @@ def _live(view: View) -> list[Piece]:
     target = view.line.target if view.line else {}
     expected, units = row.get("expected"), row.get("units")
     reported = (
-        f"{text.counts(units, expected)} đơn vị báo cáo"
+        f"{text.counts(units, expected)} {_reports(row)}"
         if row.get("declared") and text.known(units) and text.known(expected)
         else ""
     )
@@ -357,6 +357,14 @@ def _ways(view: View) -> Piece:
     came = dcc.Link("từ đâu ra con số này", href=answercard.lineage(view, str(told)))
     inside = [dcc.Link("xem hồ sơ", href=records), " · ", came] if records else [came]
     return html.P(inside, className="under live-ways")
+
+
+def _reports(row: Row) -> str:
+    """What is counted as reported: org units of a month, or each of them in each month."""
+    window = str(row.get("period") or "")
+    return (
+        "báo cáo tháng của các đơn vị" if ".." in window or "-" not in window else "đơn vị báo cáo"
+    )
 
 
 def _marks(row: Row) -> list[str]:

@@ -195,7 +195,7 @@ def _inputs(key: str, uid: str, found: list[Row], period: Period, note: Piece) -
                     text.period(when),
                     cell(sides, "numerator"),
                     cell(sides, "denominator"),
-                    text.minute(_newest(sides)["known_at"]),
+                    text.known_from(_newest(sides)["known_at"]),
                     _run(_newest(sides)),
                     further(unit, when),
                 )
@@ -275,7 +275,7 @@ def _versions(key: str, found: list[Row]) -> Piece:
             version,
             "có" if row["numerator"] in sides else "không",
             "có" if row["denominator"] in sides else "không",
-            text.minute(one["known_at"]),
+            text.known_from(one["known_at"]),
             _run(one),
             html.Code(one["hash"][:16], title=one["hash"]),
             _verified(one),
@@ -327,7 +327,7 @@ def _records(key: str, uid: str, first: Period, last: Period) -> Piece:
                     records.named(one),
                     text.minute(one["opened_at"]),
                     text.code("state", one["state"]),
-                    text.minute(one["known_at"]),
+                    text.known_from(one["known_at"]),
                     html.Code(one["hash"][:16], title=one["hash"]),
                 )
                 for one in found

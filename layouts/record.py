@@ -212,7 +212,7 @@ def _version(found: CaseFile, version: Version, before: Version | None) -> Piece
     return html.Li([
         html.Header([
             html.H3(f"Phiên bản {version.number}"),
-            html.Span(f"biết từ {text.minute(version.known_at)} {until}", className="under"),
+            html.Span(f"biết từ {text.known_from(version.known_at)} {until}", className="under"),
         ]),
         html.Ul([html.Li(one) for one in changes(version, before)]),
         html.P(

@@ -32,7 +32,7 @@ def card(source: str, run: str) -> Piece:
         return None
     row = found[0]
     return components.card(
-        f"Lần chạy số {run}" + _what(row),
+        f"Lượt đọc {run}" + _what(row),
         components.facts(_facts(row), class_name="source-facts"),
         html.P(row["note"], className="under") if row["note"] else None,
         refused(source, int(run)),

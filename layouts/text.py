@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
@@ -205,6 +205,15 @@ def as_date(value: Any) -> date | None:
     if isinstance(value, datetime):
         return local(value).date() if value.tzinfo else value.date()
     return value if isinstance(value, date) else date.fromisoformat(str(value)[:10])
+
+
+def known_from(at: Any) -> str:
+    """Since when something is known: an instant; of rebuilt history, which is known by the weeks
+    of its source's own changes, the week.
+    """
+    if known(at) and (local(at).weekday(), local(at).time()) == (0, time()):
+        return f"tuần từ {day(local(at))} (dựng lại)"
+    return minute(at)
 
 
 def minute(value: Any, near: datetime | None = None) -> str:

@@ -618,8 +618,8 @@ def test_a_figure_by_hand_says_so_on_every_screen_and_leads_to_its_run(reader, t
     assert "nhập tay" in tile and "hiện nay" not in tile
     assert "nhập tay (1 đơn vị)" in reader.read(indicator.layout, key="I12a")
     shown = reader.read(sources.layout, source="staff", run=run)
-    assert f"Lần chạy số {run}: tệp nhập tay" in shown and "máy tại chỗ" in shown
-    assert "Lần chạy số" not in reader.read(sources.layout, source="staff", run="999999")
+    assert f"Lượt đọc {run}: tệp nhập tay" in shown and "máy tại chỗ" in shown
+    assert "Lượt đọc 999999" not in reader.read(sources.layout, source="staff", run="999999")
 
 
 def test_an_assessment_stands_beside_the_headline_of_a_target_without_a_number(reader):
