@@ -10,6 +10,7 @@ BODY = {
     "output": "footer-version.children",
     "outputs": {"id": "footer-version", "property": "children"},
     "inputs": [{"id": "live", "property": "data", "value": {"version": 1}}],
+    "state": [{"id": "_pages_location", "property": "search", "value": ""}],
     "changedPropIds": ["live.data"],
 }
 
