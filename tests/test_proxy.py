@@ -227,8 +227,8 @@ def test_the_largest_workbook_reaches_the_product(proxy):
 
 
 @pytest.mark.browser
-def test_a_browser_signs_in_over_http_2_and_follows_the_data(proxy):
-    """At the address of the document, without a port; the browser itself holds us to the names."""
+def signed_in_by_a_browser(proxy):
+    """The cookies that a browser holds then, and whether each is for TLS only."""
     there = f"--host-resolver-rules=MAP {HOST}:443 127.0.0.1:{proxy.tls}"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -247,4 +247,11 @@ def test_a_browser_signs_in_over_http_2_and_follows_the_data(proxy):
         assert page.evaluate(wire) == "h2"
         kept = {one["name"]: one["secure"] for one in context.cookies()}
         browser.close()
+    return kept
+
+
+def test_a_browser_signs_in_over_http_2_and_follows_the_data(proxy):
+    """At the address of the document, without a port; the browser itself holds us to the names."""
+    with ThreadPoolExecutor(1) as apart:  # where another test's browser has a loop of its own
+        kept = apart.submit(signed_in_by_a_browser, proxy).result()
     assert kept == {"__Host-ioc": True, "__Host-ioc-form": True, "ioc-csrf": True}
