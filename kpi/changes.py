@@ -97,7 +97,8 @@ def changes(
     """The targets whose figure or status changed between two instants, and by which causes.
 
     Returns:
-        In the plan's order a row for each part of a target that changed, none for what did not.
+        In the plan's order a row for each part of a target that changed, none for what did not,
+        nor for what comes from a source whose first load is under way.
         ``figure`` is ``closing`` where the part had closed, else ``live``; a row of its own,
         ``after_closing``, has the live figure of a closed part where that moved too.
         ``*_before`` is what stood at ``since`` (default: a week earlier), judged by the targets
@@ -188,11 +189,13 @@ def _side(snapshot: Snapshot, targets: list[Target], units: list[OrgUnit]) -> _S
 def _pair(asked: _Asked, part: Part, unit: OrgUnit) -> _Pair | None:
     key = (part.target, part.indicator, unit.uid)
     before, after = asked.before.rows.get(key), asked.after.rows.get(key)
-    if before is None or after is None:
+    indicator = asked.after.snapshot.store.catalogue.indicators[part.indicator]
+    source = asked.after.snapshot.source_of(indicator.source)
+    if before is None or after is None or (source and source.loading):
         return None
     return _Pair(
         part,
-        asked.after.snapshot.store.catalogue.indicators[part.indicator],
+        indicator,
         unit,
         before,
         after,

@@ -74,11 +74,11 @@ def pieces(asked: dict[str, str]) -> dict[str, Any]:
         return {"body": _body(asked)}
     except (Problem, IocError) as problem:
         said = problem.detail if isinstance(problem, Problem) else str(problem)
-        return {"body": html.Section(
-            [html.H1("Không so được hai thời điểm này"), html.P(said),
-             dcc.Link("Thay đổi của tuần qua", href="/changes", className="button")],
-            className="absent",
-        )}  # fmt: skip
+        return {
+            "body": components.absent(
+                "Không so được hai thời điểm này", said, "Thay đổi của tuần qua", "/changes"
+            )
+        }
 
 
 def _body(asked: dict[str, str]) -> list[Piece]:
@@ -99,11 +99,23 @@ def _body(asked: dict[str, str]) -> list[Piece]:
             ),
         ]),
         _spans(given),
+        _loading(),
         _files(given, len(found)),
         _card("Kết quả hoặc trạng thái đã đổi", judged, uid),
         _card("Chỉ tiêu đã khóa: số hiện nay đã đổi, kết quả chốt giữ nguyên",
               [row for row in found if _aside(row)], uid) if len(found) > len(judged) else None,
     ]  # fmt: skip
+
+
+def _loading() -> Piece:
+    """Which sources cannot be compared yet."""
+    first = [
+        row["name"]
+        for row in rows(query.sources)
+        if text.known(row["first_poll_at"]) and not text.known(row["loaded_at"])
+    ]
+    told = f"{text.number(len(first))} nguồn đang nạp lần đầu nên chưa so được: {', '.join(first)}."
+    return html.P(told, className="under") if first else None
 
 
 def _written(value: str) -> str:

@@ -57,6 +57,14 @@ def told(mark: theme.Mark) -> Piece:
     return html.Span([shape(mark, hue), html.Span(mark.word, className="word")], className="status")
 
 
+def absent(title: str, said: str, word: str, href: str) -> Piece:
+    """What stands where an address names nothing that can be shown: why, and a way on."""
+    return html.Section(
+        [html.H1(title), html.P(said), dcc.Link(word, href=href, className="button")],
+        className="absent",
+    )
+
+
 def freshness(name: str, since: str = "") -> Piece:
     """Shape and word of a freshness; nothing is said of a figure that is simply fresh."""
     mark = theme.freshness(name)

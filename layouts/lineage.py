@@ -61,11 +61,9 @@ def pieces(asked: dict[str, str]) -> dict[str, Any]:
         return {"body": _body(asked)}
     except (Problem, IocError) as problem:
         said = problem.detail if isinstance(problem, Problem) else str(problem)
-        return {"body": html.Section(
-            [html.H1("Không có con số này"), html.P(said),
-             dcc.Link("Về danh sách chỉ tiêu", href="/", className="button")],
-            className="absent",
-        )}  # fmt: skip
+        return {
+            "body": components.absent("Không có con số này", said, "Về danh sách chỉ tiêu", "/")
+        }
 
 
 def _body(asked: dict[str, str]) -> list[Piece]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from ioc.period import Period
+from ioc.period import Grain, Period
 from kpi import query
 from layouts import components, places, text
 from layouts.components import Piece
@@ -62,8 +62,8 @@ def _asked(view: View) -> dict[str, Any]:
         "level": view.level,
         "on": None,  # the org units of each period, also where the page is held at a day
         "grain": grain,
-        "first": Period.of(grain, view.span.first.start),  # type: ignore[arg-type]
-        "last": Period.of(grain, view.span.last.end),  # type: ignore[arg-type]
+        "first": Period.of(grain, view.span.first.start),
+        "last": Period.of(grain, view.span.last.end),
         **view.framed,
     }
     if view.unit.level == "area" and view.level != "area" and view.org_unit != home():
@@ -71,7 +71,7 @@ def _asked(view: View) -> dict[str, Any]:
     return asked
 
 
-def _grains(view: View) -> tuple[str, ...]:
+def _grains(view: View) -> tuple[Grain, ...]:
     """The grains from that of the chart on."""
     return GRAINS[GRAINS.index(view.span.grain) :]
 

@@ -65,15 +65,11 @@ def pieces(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unknown() -> Piece:
-    return html.Section(
-        [
-            html.H1("Không có bản ghi này"),
-            html.P(
-                "Nguồn chưa bao giờ gửi bản ghi có mã này, hoặc bản ghi nằm ngoài phạm vi được xem."
-            ),
-            dcc.Link("Xem danh sách bản ghi", href="/records", className="button"),
-        ],
-        className="absent",
+    return components.absent(
+        "Không có bản ghi này",
+        "Nguồn chưa bao giờ gửi bản ghi có mã này, hoặc bản ghi nằm ngoài phạm vi được xem.",
+        "Xem danh sách bản ghi",
+        "/records",
     )
 
 

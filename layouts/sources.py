@@ -315,6 +315,9 @@ def _reasons(row: Row, rejected: list[Row]) -> Piece:
     """How many items of data quality there are, by rule and reason."""
     total = row.get("rejected")
     number = int(total) if text.known(total) else len(rejected)
+    if not number and not text.known(total):
+        words = "Dòng bị loại hay nghi ngờ chỉ cho người xem được toàn địa bàn."
+        return html.P(words, className="under")
     if not number:
         return html.P("Không dòng nào bị loại hay nghi ngờ.", className="under")
     part = (

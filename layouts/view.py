@@ -9,7 +9,7 @@ from typing import Any
 
 from ioc.errors import IocError
 from ioc.model import OrgUnit
-from ioc.period import Period
+from ioc.period import Grain, Period
 from kpi import query
 from layouts.lines import Line, Part, Row, closed, combine, indicators, split, unsure
 from layouts.state import ask, desk, home, link, rows, today
@@ -20,7 +20,7 @@ FRAMES = ("today", "plan")
 LEVELS = ("area", "department", "commune", "district")
 DISTRICTS_END = date(2025, 6, 30)
 PLAN_BEGINS = date(2021, 1, 1)
-GRAINS = ("month", "quarter", "year")
+GRAINS: tuple[Grain, ...] = ("month", "quarter", "year")
 MOST_YEARS = 30
 FILTERS = ("key", "org_unit", "level", "figure", "sort", "grain", "from", "to", "frame")
 """What the address of an indicator's page says; each is an argument of ``look``."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from ioc.errors import Forbidden
 from ioc.principal import Principal
@@ -57,6 +58,16 @@ def test_a_new_month_is_new_data(open_):
     assert found["run"] == max(query.runs(open_.store, ADMIN, sources=["public_services"],
                                           now=open_.now).frame().run)  # fmt: skip
     assert {row["indicator"] for row in asked(open_)} == {"I02b"}, "and no other target"
+
+
+def test_what_a_first_load_has_not_brought_yet_is_no_change(open_, tmp_path):
+    open_.poll(DOSSIERS, dossiers("STP", "2024-06-05", 10, 9))
+    open_.forward(hours=2)
+    assert asked(open_)
+    with open_.store.write() as connection:
+        connection.execute(sa.text("UPDATE source SET loaded_at = NULL"))
+    assert asked(open_) == []
+    assert "nguồn đang nạp lần đầu nên chưa so được" in Reader(open_, tmp_path).read(page.layout)
 
 
 def test_an_old_month_that_moved_was_corrected(open_):

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from kpi import acts, query
 from kpi.steering import steering
 from layouts import operator, wall
 from layouts.lines import indicators
-from layouts.wall import legibility, news, scenes, sheets, view, worst
+from layouts.wall import legibility, news, scenes, sheets, tile, view, worst
 from layouts.wall.legibility import plan
 from tests.test_pages import Reader, classes, having, walk, words
 from tests.test_pages import reader as reader
@@ -286,3 +287,13 @@ def test_the_operator_sees_every_page_and_what_was_said_last(reader: Reader):
     assert on == ["sheet worst-1"]
     assert "Lệnh cuối" in words(pieces[:1])
     assert list(walk(pieces[0]))
+
+
+@pytest.mark.parametrize(("status", "word"), [("awaiting", False), ("met", True)])
+def test_an_age_gives_its_word_away_where_the_status_needs_the_line(reader: Reader, status, word):
+    """Of a tile of parts: a shape that is whole tells more than a word that is cut."""
+    row = {"data_as_of": reader.world.now, "freshness": "stale"}
+    line: Any = SimpleNamespace(parts=[SimpleNamespace(row=row)], status=status)
+    with reader.request():
+        drawn = words(walk(tile._age(line, "", plan())))
+    assert ("Số cũ" in drawn) == word

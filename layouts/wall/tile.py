@@ -266,8 +266,10 @@ def _age(line: Line, note: str, fit: Plan) -> Piece:
     if not aged:
         return html.Span(f"đến {reach}")
     room = fit.ems - CHIP - 1.08 * wide(theme.status(line.status).word) - GAPS
-    need = AGED + wide(f"{theme.freshness(aged).word} {reach}")
-    return components.freshness(aged, reach if need <= room else "")
+    mark = theme.freshness(aged)
+    if AGED + wide(mark.word) > room:
+        return components.shape(mark, f"hue-{aged}", label=mark.word)
+    return components.freshness(aged, reach if AGED + wide(f"{mark.word} {reach}") <= room else "")
 
 
 def _part(line: Line, part: Part) -> Piece:
