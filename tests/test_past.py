@@ -287,10 +287,10 @@ def test_the_end_of_a_day_is_that_day_and_not_the_next(reader):
 
 
 def test_rights_are_those_of_today_whatever_instant_is_asked_for(reader, past_world):
-    """Rights that began yesterday read the past; rights that ended yesterday read nothing."""
+    """Rights that began by now read the past; rights that ended read nothing."""
     today = state.today()
-    new = replace(Principal("mới", "head"), valid_from=today - timedelta(days=1))
-    former = replace(Principal("cũ", "head"), valid_to=today - timedelta(days=1))
+    new = replace(Principal("mới", "head"), valid_from=today - timedelta(days=2))
+    former = replace(Principal("cũ", "head"), valid_to=today - timedelta(days=2))
     instant = at("2025-12-31 08:00")
 
     def asked(who: Principal) -> int:

@@ -133,9 +133,14 @@ scrape_configs:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """Prometheus with three days of the past, scraping a node exporter: its address and clock."""
+    """Prometheus with three days of the past, scraping a node exporter: its address and clock.
+
+    The clock stands at least a whole step after midnight: before, the day under way is not asked.
+    """
     home = tmp_path_factory.mktemp("prometheus")
     now = datetime.now(UTC)
+    begun = datetime.fromtimestamp(midnight(now.astimezone(LOCAL).date()), UTC)
+    now = max(now, begun + timedelta(hours=1, minutes=1))
     (home / "past.txt").write_text(written_past(now.astimezone(LOCAL).date()))
     promtool = [program("promtool"), "tsdb", "create-blocks-from", "openmetrics"]
     subprocess.run([*promtool, home / "past.txt", home / "data"], check=True, capture_output=True)
