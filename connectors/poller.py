@@ -66,6 +66,8 @@ class _Run:
     wait: float | None = None
     given: requests.Claimed | None = None
     completed: bool = False
+    unread: bool = False
+    """Whether a part was refused in which there may be records: where nothing came is no zero."""
     batches: list[tuple[Batch, list[mapping.Item]]] = field(default_factory=list)
 
 
@@ -131,7 +133,7 @@ def poll(
             if not isinstance(error, IocError) and before not in health.FAILED:
                 _log_fault(source.id, error, io)
         due = next_due(run.wait or 0.0)
-        times = {"now": clock(), "covered_until": began, "next_due": due}
+        times = {"now": clock(), "covered_until": None if run.unread else began, "next_due": due}
         ended = _end(store, source, run, stopped=stopped, **times)
         if run.given is not None:
             byhand.take_away(store, settings, run.given)
@@ -209,6 +211,10 @@ def _read_all(
     run.completed = True
     some = "ok" if run.counts.read or any(items for _, items in run.batches) else "empty"
     run.outcome = "partial" if refused else some
+    run.unread = refused and any(
+        element.count == source.record and element.silence == "zero"
+        for element in store.catalogue.elements.values()
+    )
 
 
 def _replay(

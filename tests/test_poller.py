@@ -22,7 +22,7 @@ from kpi import health, query, schema
 from kpi.answer import take_snapshot
 from kpi.store import KpiStore, open_store
 from tests.chaos import Answer, Chaos, Request, serve
-from tests.fields import dossier, rest_source, sheet_source
+from tests.fields import dossier, rest_source, sheet_source, source_of
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 CURSOR = Lined({
@@ -511,6 +511,40 @@ def test_a_file_whose_every_row_is_wrong_is_one_rejection_and_stops_no_other(
     run = polled(sqlite_store, source, settings)
     assert (run["outcome"], run["new"], run["rejected"]) == ("partial", 2, 1)
     assert "a.csv" in run["note"]
+    assert polled_at(sqlite_store, source) == NOW
+
+
+def test_a_folder_of_records_covers_nothing_while_a_file_of_it_cannot_be_read(
+    sqlite_store: KpiStore, settings: Any, tmp_path: Path
+) -> None:
+    """Its days have no dossiers because they could not be read: that is no zero."""
+    folder = tmp_path / "ho-so"
+    folder.mkdir()
+    words = {"org_unit": "Mã đơn vị", "opened_at": "Ngày nhận", "channel": "Kênh"}
+    source = source_of(
+        name="Hồ sơ thử",
+        kind="sheet",
+        url=str(folder),
+        owner="SNV",
+        every="30s",
+        serves=["department"],
+        record="dossier",
+        key="Mã hồ sơ",
+        fields=words,
+        options={"settle": 0},
+    )
+    (folder / "a.csv").write_text(
+        "Mã hồ sơ,Mã đơn vị,Ngày nhận,Kênh\nA1,SNV,2024-06-03T08:00:00+07:00,direct\n"
+    )
+    bad = folder / "b.csv"
+    bad.write_text("Mã,Đơn vị\nB1,STP\n")
+    found = polled(sqlite_store, source, settings)
+    assert (found["outcome"], found["new"]) == ("partial", 1)
+    with sqlite_store.read() as connection:
+        state = take_snapshot(sqlite_store, connection, None, None).sources[source.id]
+    assert (state.covered_until, state.loading) == (None, False)
+    bad.unlink()
+    assert polled(sqlite_store, source, settings)["outcome"] in ("ok", "empty")
     assert polled_at(sqlite_store, source) == NOW
 
 
