@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from ioc.clock import right_now
-from ioc.period import day_start, minute_start, week_start
+from ioc.period import LOCAL, day_start, minute_start, week_start
 from kpi.schema import FAR, instant_of, micros
 from kpi.store import KpiStore
 
@@ -320,6 +321,37 @@ def _boundary(
     if (row.loaded_at is None or at <= row.loaded_at) and not sealed:
         return micros(week_start(as_of)) or 0, True
     return _settled(as_of, now, last_seal), False
+
+
+def settled(now: datetime) -> datetime:
+    """The newest instant whose answers move no more, whatever is being written now."""
+    return minute_start(now - 2 * SETTLING)
+
+
+def stamp(store: KpiStore, now: datetime, as_of: datetime | None = None) -> str:
+    """Which state of the store an answer is of: two answers of one stamp have the same rows.
+
+    Now it moves with every commit that changes an answer and with every poll that begins, and at
+    local midnight; as of an instant it is what that instant can still see. It says nothing of a
+    clock within the day: ages and what is overdue go on.
+
+    Returns:
+        A short word; empty for the instant of a seal, whose answers never change.
+    """
+    with store.read() as connection:
+        snapshot = take_snapshot(store, connection, now, as_of)
+        run = connection.scalar(sa.text("SELECT MAX(run) FROM poll_run")) or 0
+        sealed = as_of is not None and connection.scalar(
+            sa.text("SELECT 1 FROM seal WHERE at = :at"), {"at": micros(as_of)}
+        )
+    if sealed:
+        return ""
+    live = f"{snapshot.version}.{run}.{now.astimezone(LOCAL):%Y%m%d}"
+    if as_of is None:
+        return live
+    seen = [snapshot.boundary, *((s.id, s.boundary, s.loading) for s in snapshot.sources.values())]
+    said = repr((seen, micros(as_of), live if as_of > settled(now) else ""))
+    return sha256(said.encode()).hexdigest()[:16]
 
 
 def _settled(as_of: datetime, now: datetime, last_seal: int) -> int:

@@ -14,7 +14,7 @@ from ioc.clock import right_now
 from ioc.period import Period
 from ioc.principal import Principal
 from kpi import judging, series
-from kpi.answer import Answer, Snapshot
+from kpi.answer import INSTANTS, NUMBERS, Answer, Snapshot, settled, stamp
 from kpi.assessments import VERDICTS, assessments
 from kpi.casefile import CaseFile, Counted, Version, case_file
 from kpi.cases import ENDED, place, records
@@ -55,6 +55,8 @@ __all__ = [
     "CAUSES",
     "ENDED",
     "FRAMES",
+    "INSTANTS",
+    "NUMBERS",
     "REFUSED_ROWS",
     "ROOT",
     "RULES",
@@ -94,8 +96,10 @@ __all__ = [
     "rollout",
     "runs",
     "search",
+    "settled",
     "signed",
     "sources",
+    "stamp",
     "standings",
     "steering",
     "targets",

@@ -19,7 +19,7 @@ from ioc.errors import IocError
 from ioc.period import LOCAL
 from ioc.principal import Principal
 from layouts import access, state
-from layouts.web import downloads
+from layouts.web import downloads, etag
 from layouts.web.filters import KEYSET, QUESTIONS, ROOT, TIMELESS, WHOLE, Asked, once, read
 from layouts.web.problems import Problem
 
@@ -50,15 +50,23 @@ def install(server: Flask, store: Any, cache: Any, taken: Taken = lambda *_what:
             at = downloads.instant(store.seal(now))
             asked = read(question, asked.filters | {"as_of": at}, store, now)
 
+        state_of = etag.State.of(store, asked, kind, who, now)
+        asked = replace(asked, page=state_of.page)
+
         def note(rows: int) -> None:
             taken(who, question, kind, asked.filters, rows)
 
         state.note_restricted(asked.arguments)
+        if (held := etag.unchanged(state_of)) is not None:
+            return held
         if "manifest" in asked.filters:
-            return _side_car(store, who, asked, kind, now, note)
-        if kind == "csv":
-            return _csv(store, who, asked, note)
-        return _json(store, who, asked, cache, note)
+            response = _side_car(store, who, asked, kind, now, note)
+        elif kind == "csv":
+            response = _csv(store, who, asked, note)
+        else:
+            response = _json(store, who, asked, cache, note)
+        state_of.hold()
+        return etag.tagged(state_of, response)
 
     @server.route("/api/", defaults={"path": ""})
     @server.route("/api/<path:path>")
@@ -90,6 +98,7 @@ def _json(store: Any, who: Principal, asked: Asked, cache: Any, note: Note) -> R
             asked.address("json"),
             who.scope,
             store.version(),
+            asked.page,
             right_now().astimezone(LOCAL).date(),
         ))
         kept = cache.get(key)
@@ -189,7 +198,7 @@ def _file(
     more = count > asked.after + len(page)
     if more and whole and asked.limit is None:
         raise _too_many(count)
-    following = asked.address("json", after=str(asked.after + limit)) if more else None
+    following = asked.following(str(asked.after + limit)) if more else None
     yield from downloads.json_bytes(
         answer, page, count=count, following=following, versioned=versioned
     )
@@ -211,7 +220,7 @@ def _keyset(answer: Any, asked: Asked, kind: str, seen: downloads.Seen) -> Itera
     stream = answer.stream()
     page = list(seen.rows(answer, islice(stream, size)))
     more = next(stream, None) is not None
-    following = asked.address("json", after=answer.place(page[-1])) if more else None
+    following = asked.following(answer.place(page[-1])) if more else None
     yield from downloads.json_bytes(
         answer, page, count=count, following=following, versioned=versioned
     )

@@ -1,11 +1,15 @@
 """Fewer bytes on the wire: brotli, else gzip, at the levels that cost less than the callback.
 
-Files that never change under their address are compressed once per process and kept.
+Streams of rows are compressed as they go. Files that never change under their address are
+compressed once per process and kept.
 """
 
 import gzip
 import re
+import zlib
+from collections.abc import Iterator
 from threading import Lock
+from typing import Any
 
 import brotli
 from flask import Flask, Response, request
@@ -21,6 +25,8 @@ TYPES = (
     "image/svg+xml",
     "application/geo+json",
 )
+STREAMED = "text/csv"
+"""The one kind that is compressed while it is written: events must not wait for one another."""
 KEPT_BYTES = 64 << 20
 REFUSED = re.compile(r"q\s*=\s*0(\.0*)?")
 
@@ -34,11 +40,16 @@ def install(server: Flask) -> None:
     def _compress(response: Response) -> Response:
         way = encoding(request.headers.get("Accept-Encoding", ""))
         static = request.path.startswith(STATIC)
-        if not way or not _worth(response, static):
+        if not _worth(response, static):
             return response
+        response.vary.add("Accept-Encoding")
+        if not way:
+            return response
+        if response.is_streamed and not static:
+            response.response = Packed(response.response, way)
+            return _named(response, way)
         response.direct_passthrough = False
         body = response.get_data()
-        response.headers.add("Vary", "Accept-Encoding")
         if len(body) < SMALLEST:
             return response
         # the address of a file holds its fingerprint; the size guards the few that have none
@@ -50,10 +61,38 @@ def install(server: Flask) -> None:
                 if static and sum(map(len, kept.values())) < KEPT_BYTES:
                     kept[key] = packed
         response.set_data(packed)
-        response.headers["Content-Encoding"] = way
-        if tag := response.get_etag()[0]:
-            response.set_etag(f"{tag}-{way}", weak=True)
-        return response
+        return _named(response, way)
+
+
+def _named(response: Response, way: str) -> Response:
+    response.headers["Content-Encoding"] = way
+    if tag := response.get_etag()[0]:
+        response.set_etag(f"{tag}-{way}", weak=True)
+    return response
+
+
+class Packed:
+    """A stream that is compressed while it goes out; closing it closes what it reads."""
+
+    def __init__(self, parts: Any, way: str):
+        self._parts, self._way = parts, way
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._way == "br":
+            brotli_stream = brotli.Compressor(quality=4)
+            step, end = brotli_stream.process, brotli_stream.finish
+        else:
+            gzip_stream = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+            step, end = gzip_stream.compress, gzip_stream.flush
+        for part in self._parts:
+            if packed := step(part):
+                yield packed
+        yield end()
+
+    def close(self) -> None:
+        """End the reading, so that what left of it is taken down now."""
+        if (close := getattr(self._parts, "close", None)) is not None:
+            close()
 
 
 def encoding(accepted: str) -> str:
@@ -79,5 +118,5 @@ def _worth(response: Response, static: bool) -> bool:
     if request.method == "HEAD" or "Range" in request.headers:
         return False
     if response.is_streamed and not static:
-        return False
+        return response.mimetype == STREAMED
     return response.mimetype.startswith(TYPES) and response.mimetype != "text/event-stream"

@@ -20,7 +20,7 @@ WHOLE = 1_000_000
 """Rows of one file: over it an export is refused, never cut short."""
 
 FLAGS = ("download", "manifest", "open", "overdue", "located")
-COMMON = ("limit", "after", "download", "manifest")
+COMMON = ("limit", "after", "snapshot", "download", "manifest")
 QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "standings": (
         query.standings,
@@ -81,11 +81,19 @@ class Asked:
     arguments: dict[str, Any]
     limit: int | None
     after: int | str
+    page: str = ""
+    """The state of the store that further pages hold on to."""
 
     def address(self, kind: str, **changes: str) -> str:
         """Where the same is asked again, with some filters changed."""
         text = urlencode({k: v for k, v in (self.filters | changes).items() if v != ""})
         return f"{ROOT}/{self.question}.{kind}" + (f"?{text}" if text else "")
+
+    def following(self, after: str) -> str:
+        """Where the rows after these are, of the same state of the store or not at all."""
+        at = self.arguments.get("as_of")
+        pinned = {"as_of": at.astimezone(LOCAL).isoformat()} if at else {}
+        return self.address("json", **pinned, after=after, snapshot=self.page)
 
 
 def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> Asked:
@@ -100,7 +108,7 @@ def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> 
     for name in given:
         if name not in known:
             sentence = f"Bộ lọc {name!r} không dùng cho {question}; có: {', '.join(known)}."
-            raise Problem(400, sentence, parameter=name)
+            raise Problem(400, sentence, kind="unknown-filter", parameter=name)
     filters = {name: text for name, text in given.items() if text != ""}
     read = {
         name: _value(name, text, store, now)
@@ -110,6 +118,7 @@ def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> 
     for name in FLAGS:
         if filters.get(name, "1") != "1":
             raise _bad(name, "chỉ có thể là 1")
+    read.pop("snapshot", None)
     limit, after = read.pop("limit", None), read.pop("after", 0)
     if question in KEYSET:
         after = filters.get("after", "")
@@ -174,7 +183,9 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             return [int(part) for part in text.split(",")]
         case "run":
             raise _bad(name, f"{text!r} không phải số của lần chạy")
-        case "q" | "step" | "element":
+        case "snapshot" if not re.fullmatch(r"[0-9a-f.]{1,64}", text):
+            raise _bad(name, f"{text!r} không phải trạng thái mà địa chỉ next đã cho")
+        case "q" | "step" | "element" | "snapshot":
             return text
         case "kind" | "state" if not re.fullmatch(r"[a-z0-9_]+(,[a-z0-9_]+)*", text):
             raise _bad(name, f"{text!r} không phải mã")

@@ -1,11 +1,14 @@
-"""What a person or a program reads when an answer is refused: one sentence in Vietnamese.
+"""What a person or a program reads when an answer is refused: why, and what to do about it.
 
-Programs get RFC 9457 problem documents, people a page that needs neither script nor network.
+Programs get RFC 9457 problem documents in Vietnamese and English (``kinds``), people a page in
+Vietnamese that needs neither script nor network.
 No stack trace, query or setting ever leaves through here.
 """
 
 import logging
+from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import orjson
 from dash.exceptions import DependencyException
@@ -14,30 +17,10 @@ from werkzeug.exceptions import HTTPException
 
 from ioc.errors import Forbidden, IocError
 from kpi import query
+from layouts.web import kinds
 
 log = logging.getLogger(__name__)
 
-TITLES = {
-    400: "Yêu cầu không hợp lệ",
-    401: "Cần đăng nhập",
-    403: "Không có quyền xem",
-    404: "Không tìm thấy",
-    405: "Cách gọi không được phép",
-    413: "Quá lớn",
-    415: "Không đúng kiểu nội dung",
-    421: "Sai tên máy chủ",
-    429: "Quá nhiều yêu cầu",
-    500: "Lỗi trong chương trình",
-    503: "Tạm thời chưa phục vụ được",
-}
-SENTENCES = {
-    400: "Nội dung gửi lên không đọc được.",
-    404: "Địa chỉ này không có trong hệ thống.",
-    405: "Địa chỉ này không nhận cách gọi đó.",
-    413: "Nội dung gửi lên vượt mức cho phép.",
-    415: "Nội dung gửi lên phải là JSON.",
-    500: "Sự cố đã được ghi vào nhật ký. Số liệu không bị ảnh hưởng.",
-}
 PAGE = """<!doctype html>
 <html lang="vi"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
@@ -45,18 +28,50 @@ PAGE = """<!doctype html>
 margin:15vh auto;max-width:40rem;padding:0 1rem}}a{{color:#E8EAED}}p{{color:#A8B0B8}}</style>
 <h1>{title}</h1><p>{detail}</p><p>Mã {status}</p><p><a href="/">Về trang đầu</a></p></html>
 """
+AGAIN = 5
+"""Seconds after which whoever found the store away may ask again."""
 MACHINE = ("/api/", "/geo/", "/events", "/_dash", "/healthz", "/readyz", "/metrics")
 
 
 class Problem(Exception):
-    """A refusal with its status and its sentence."""
+    """A refusal with its status and its sentence.
+
+    ``kind`` is one of ``kinds.KINDS``, by default that of the status; ``more`` stands in the
+    document beside the members of RFC 9457.
+    """
 
     def __init__(
-        self, status: int, detail: str = "", *, parameter: str = "", retry_after: int | None = None
+        self,
+        status: int,
+        detail: str = "",
+        *,
+        kind: str = "",
+        parameter: str = "",
+        retry_after: int | None = None,
+        more: Mapping[str, str] | None = None,
     ):
         super().__init__(detail)
         self.status, self.parameter, self.retry_after = status, parameter, retry_after
-        self.detail = detail or SENTENCES.get(status, "")
+        self.kind = kind or ("bad-filter" if status == 400 and parameter else "")
+        self.detail = detail or kinds.of(status, self.kind).detail
+        self.more = dict(more or {})
+
+    def document(self) -> dict[str, Any]:
+        """The problem document (RFC 9457); the sentence in English is that of its kind."""
+        kind = kinds.of(self.status, self.kind)
+        found: dict[str, Any] = {
+            "type": f"{kinds.PAGE}#{kind.slug}",
+            "title": kind.title,
+            "status": self.status,
+            "detail": self.detail,
+            "title_en": kind.title_en,
+            "detail_en": kind.detail_en,
+        }
+        if self.parameter:
+            found["parameter"] = self.parameter
+        if self.retry_after is not None:
+            found["retry_after"] = self.retry_after
+        return found | self.more
 
 
 def answer(problem: Problem) -> Response:
@@ -68,13 +83,10 @@ def answer(problem: Problem) -> Response:
 
 
 def _said(problem: Problem) -> Response:
-    title = TITLES.get(problem.status, "Yêu cầu bị từ chối")
     if request.path.startswith(MACHINE) or not request.accept_mimetypes.accept_html:
-        document = {"type": "about:blank", "title": title, "status": problem.status}
-        document["detail"] = problem.detail
-        if problem.parameter:
-            document["parameter"] = problem.parameter
-        return Response(orjson.dumps(document), problem.status, mimetype="application/problem+json")
+        document = orjson.dumps(problem.document())
+        return Response(document, problem.status, mimetype="application/problem+json")
+    title = kinds.of(problem.status, problem.kind).title
     page = PAGE.format(title=title, detail=escape(problem.detail), status=problem.status)
     return Response(page, problem.status, mimetype="text/html")
 
@@ -120,7 +132,9 @@ def install(server: Flask) -> None:
 
 def _unreadable(error: Exception) -> Response:
     log.error("%s %s: %s", request.method, _where(), type(error).__name__)
-    return answer(Problem(503, "Kho số liệu chưa đọc được; màn hình sẽ tự thử lại."))
+    return answer(
+        Problem(503, "Kho số liệu chưa đọc được; màn hình sẽ tự thử lại.", retry_after=AGAIN)
+    )
 
 
 def _where() -> str:
