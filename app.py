@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ioc.config import secret
 from ioc.errors import ConfigError, Fault, IocError
+from ioc.period import LOCAL
 from ioc.processes import (
     INSTANCE,
     PARENT,
@@ -472,6 +473,49 @@ def export(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def export_all(settings: Settings, asked: argparse.Namespace) -> int:
+    """Write the whole state, or what is public of it, as a data package into a new folder."""
+    from ioc.clock import right_now
+    from ioc.principal import Principal
+    from kpi import audit, bundle
+    from layouts.web import packaged
+
+    store = open_store(settings, migrate=False)
+    at = store.seal(right_now())
+    who = packaged.PUBLIC if asked.public else Principal.local_admin()
+    answers = packaged.answers(store, at, who)
+    if asked.public:
+        bundle.export_public(store, asked.folder, answers, at, asked.licence)
+    else:
+        bundle.export_all(store, settings, asked.folder, answers, at)
+    what = "public" if asked.public else "all"
+    audit.write(store, "export", "dòng lệnh", what, now=at)
+    print(f"Đã xuất vào {asked.folder}, số liệu lúc {at.astimezone(LOCAL):%H:%M %d/%m/%Y}.")
+    if not asked.public:
+        print("Có hồ sơ và tên người đã ký: hãy cất như bản sao lưu. Không kèm khóa secret.key.")
+    return 0
+
+
+def import_all(settings: Settings, asked: argparse.Namespace) -> int:
+    """Fill a clean install from a data package, and see whether it answers the same."""
+    from ioc.clock import right_now
+    from kpi import bundle
+    from layouts.web import api
+
+    found = bundle.checked(settings, asked.folder)
+    store = open_store(settings, migrate=True)
+    for said in bundle.import_all(store, settings, asked.folder, found, right_now()):
+        print(said)
+    asking = bundle.differing(found, lambda question, given: api.export(store, question, given))
+    compared = dict(asking)
+    other = [name for name, differs in compared.items() if differs]
+    print(f"Đã hỏi lại {len(compared)} bảng số liệu: {len(compared) - len(other)} giống hệt.")
+    if other:
+        print(f"Khác: {', '.join(other)}. Bản này định nghĩa hoặc tính khác bản đã xuất.")
+    print("Các nguồn đọc tiếp từ chỗ đã đọc; tài khoản, màn hình phải lập lại.")
+    return int(bool(other))
+
+
 def import_boundaries(settings: Settings, asked: argparse.Namespace) -> int:
     """Read a file of boundaries into the store, sentence by sentence; refused as a whole."""
     from kpi.boundaries import Vintage, import_boundaries
@@ -617,6 +661,8 @@ COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] =
     "config": (config, "các phiên bản của cấu hình: xem, quay lại"),
     "rebuild": (rebuild, "dựng lại mọi số liệu từ các bản ghi đã lưu"),
     "export": (export, "xuất CSV ra màn hình"),
+    "export-all": (export_all, "xuất toàn bộ dữ liệu thành thư mục ai cũng đọc được"),
+    "import": (import_all, "nạp thư mục của export-all vào bản cài mới"),
     "backup": (backup, "sao lưu kho số liệu vào một tệp, cả khi đang chạy"),
     "restore": (restore, "khôi phục kho số liệu từ một bản sao lưu"),
     "doctor": (doctor, "khám hệ thống đang chạy"),
@@ -658,6 +704,14 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parsers["doctor"].add_argument("names", nargs="*", help="chỉ những nguồn này")
     parsers["export"].add_argument("question", help="standings, values, targets, …")
     parsers["export"].add_argument("filter", nargs="*", help="bộ lọc, ví dụ org_unit=area-qb")
+    parsers["export-all"].add_argument("folder", type=Path, help="thư mục mới")
+    parsers["export-all"].add_argument(
+        "--public", action="store_true", help="chỉ chỉ số công khai, để công bố; không có hồ sơ"
+    )
+    parsers["export-all"].add_argument(
+        "--licence", default="CC-BY-4.0", help="giấy phép của bản công bố; mặc định CC-BY-4.0"
+    )
+    parsers["import"].add_argument("folder", type=Path, help="thư mục của ioc export-all")
     _boundary_arguments(parsers["import-boundaries"])
     parsers["backup"].add_argument("file", type=Path, help="tệp .tar.gz, hoặc thư mục (tự đặt tên)")
     parsers["backup"].add_argument("--with-key", action="store_true", help="kèm khóa bí mật")

@@ -16,27 +16,17 @@ from typing import Any
 
 import orjson
 
+from ioc.inert import inert
 from ioc.period import LOCAL
 
 BOM = b"\xef\xbb\xbf"
 MARK = "DỮ LIỆU MẪU"
 TAIL = ("as_of", "version", "sample_data")
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 RULE = (
     "Ô chữ bắt đầu bằng = + - @, dấu nháy đơn, tab hoặc xuống dòng có thêm một dấu nháy đơn"
     " ở đầu; khi đọc lại hãy bỏ đúng một dấu nháy đơn ở đầu ô."
 )
 CHUNK = 500
-
-
-def inert(text: str) -> str:
-    """The text as a cell that no spreadsheet calculates."""
-    return "'" + text if text.startswith(RISKY) else text
-
-
-def original(cell: str) -> str:
-    """The text that ``inert`` was given."""
-    return cell.removeprefix("'")
 
 
 def instant(value: datetime | None) -> str:
