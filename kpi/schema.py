@@ -6,6 +6,7 @@ time), periods are integers (year ``y``, month ``y*12+m-1``). A row that is stil
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import sqlalchemy as sa
 
@@ -28,6 +29,7 @@ def micros(instant: datetime | None) -> int | None:
     return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
+@lru_cache(8192)  # a poll brings many figures at one instant
 def instant_of(microseconds: int | None) -> datetime | None:
     """The aware UTC instant of stored microseconds; None stays None."""
     return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)

@@ -7,7 +7,7 @@ from typing import Any
 from ioc.clock import right_now
 from ioc.errors import Forbidden, IocError
 from ioc.model import OrgUnit
-from ioc.period import LOCAL, Period
+from ioc.period import LOCAL, Period, periods
 from ioc.principal import Principal
 from ioc.unitfiles import ROOT
 from kpi.answer import Answer
@@ -144,7 +144,7 @@ def periods_of(grain: str, first: Period, last: Period) -> list[Period]:
         raise UnknownFilter("kỳ cuối đứng trước kỳ đầu")
     if end.index - start.index >= MOST_PERIODS:
         raise UnknownFilter(f"quá {MOST_PERIODS} kỳ trong một câu hỏi")
-    return [start.next(n) for n in range(end.index - start.index + 1)]
+    return periods(start, end)
 
 
 def fixed(

@@ -1,22 +1,26 @@
 """Values of indicators by org unit and period, from the rollups (days: from the observations)."""
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from ioc.model import OrgUnit
-from ioc.period import Period
+from ioc.period import Grain, Period
 from kpi import byhand, families, pace, sums
 from kpi.answer import Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
 from kpi.families import Merged
 from kpi.frames import Frame, overlaps
 from kpi.schema import instant_of
+from kpi.scope import MOST_PERIODS
+from kpi.sums import Side
 
 COLUMNS = (
     "indicator org_unit code name level grain period numerator denominator value unit coverage"
     " reason known_at revised run definition by_hand hand_run parts"
 ).split()
+NONE = timedelta()
 AT_ONCE = 40
 """Org units read by one statement while streaming."""
 
@@ -33,11 +37,29 @@ def rows(
     An indicator without a denominator is a count: its numerator times its factor. Without a
     frame the org units are as they were.
     """
-    times = [_Time(p, p.key, p.text, p.start, p.end, p.starts_at, p.ends_at) for p in periods]
     for indicator in indicators:
+        source = snapshot.source_of(indicator.source)
+        heard, stale = (source.covered_until, source.stale_after) if source else (None, NONE)
+        times = [_time(p, snapshot.clock, heard, snapshot.clock - stale) for p in periods]
         for start in range(0, len(units), AT_ONCE):
             some = tuple(units[start : start + AT_ONCE])
             yield from _rows_of(snapshot, indicator, some, times, frame)
+
+
+class _Days(NamedTuple):
+    """What the calendar says of a period."""
+
+    text: str
+    start: date
+    end: date
+    starts_at: datetime
+    ends_at: datetime
+
+
+@lru_cache(MOST_PERIODS)
+def _days(grain: Grain, index: int) -> _Days:
+    period = Period(grain, index)
+    return _Days(period.text, period.start, period.end, period.starts_at, period.ends_at)
 
 
 class _Time(NamedTuple):
@@ -48,8 +70,20 @@ class _Time(NamedTuple):
     text: str
     start: date
     end: date
-    starts_at: datetime
-    ends_at: datetime
+    begun: bool
+    covered: bool
+    """Whether the source has said all of it, or all that it could say by now."""
+    share: float | None
+    """The coverage of what is counted from records."""
+
+
+def _time(period: Period, clock: datetime, heard: datetime | None, asked: datetime) -> _Time:
+    """``heard``: until when its source has said all; nobody asks for more than until ``asked``."""
+    text, start, end, starts_at, ends_at = _days(period.grain, period.index)
+    begun = starts_at <= clock
+    covered = heard is not None and (heard >= asked or heard >= ends_at)
+    share = (1.0 if covered else 0.0) if begun else None
+    return _Time(period, period.index, text, start, end, begun, covered, share)
 
 
 def _rows_of(
@@ -74,14 +108,22 @@ def _rows_of(
     hands: byhand.Found = {}
     if source is not None and source.given and base is not None:
         hands = _hands(snapshot, source, sides, units, read, periods)
+    listed = base is not None and bool(base.count) and base.over_time == "last"
+    counted = base is not None and source is not None and source.is_record and not listed
+    distinct = base is not None and base.over_time == "distinct"
+    small = bool(read.hidden) or any(side.suppress_below is not None for side in sides)
+    over, under = indicator.numerator or "", base.id if base else ""
     for unit in units:
         members = read.members(unit)
+        head = (indicator.id, unit.uid, unit.code, unit.name, unit.level)
         for time in times:
             period = time.period
-            above = found.get((indicator.numerator or "", unit.uid, time.key))
-            below = found.get((base.id if base else "", unit.uid, time.key))
-            reason = _reason(snapshot, base, source, members, time, below)
-            refused = read.refused.get((unit.uid, time.key), "")
+            above = found.get((over, unit.uid, time.key))
+            below = found.get((under, unit.uid, time.key))
+            reason = ""
+            if below is None or distinct:
+                reason = _reason(base, source, members, time, below)
+            refused = read.refused.get((unit.uid, time.key), "") if read.refused else ""
             if refused and reason not in ("not_offered", "not_due"):
                 reason = refused
             num = above[0] if above else None
@@ -90,36 +132,41 @@ def _rows_of(
                 num = 0.0 if num is None and numerator.silence == "zero" else num
                 den = 0.0 if den is None and base.silence == "zero" and not counts_only else den
             value = pace.value(num, 1.0 if counts_only else den, indicator.factor)
-            told = zip((numerator, denominator), (num, den), strict=True)
-            if any(side and read.hides(side, unit, period, n) for side, n in told):
+            told = ((numerator, num), (denominator, den))
+            if small and any(side and read.hides(side, unit, period, n) for side, n in told):
                 num = den = value = None
                 reason = "suppressed"
             elif not reason and value is None:
                 reason = "zero_denominator" if den == 0 else "not_reported"
-            known = max((side[3] for side in (above, below) if side), default=None)
+            share = time.share
+            if not counted:
+                share = _coverage(snapshot, source, base, members, time, (above, below))
+            known, revised = _known(above, below)
             yield (
-                indicator.id,
-                unit.uid,
-                unit.code,
-                unit.name,
-                unit.level,
+                *head,
                 period.grain,
                 time.text,
                 num,
                 den,
                 value,
                 indicator.unit,
-                None
-                if refused
-                else _coverage(snapshot, source, base, members, time, (above, below)),
+                None if refused else share,
                 reason,
                 instant_of(known),
-                int(any(side[4] for side in (above, below) if side)),
+                revised,
                 source.run if source else None,
                 indicator.definition_id,
-                *_by_hand(hands, period, unit, value is not None),
-                "" if refused else read.parts(unit, period),
+                *(_by_hand(hands, period, unit, value is not None) if hands else (None, None)),
+                read.parts(unit, period) if read.families and not refused else "",
             )
+
+
+def _known(above: Side | None, below: Side | None) -> tuple[int | None, int]:
+    """When the newer of two sums became known, and whether one of them is a revision."""
+    if above and below:
+        return max(above[3], below[3]), int(above[4] or below[4])
+    side = above or below
+    return (side[3], int(side[4])) if side else (None, 0)
 
 
 def _read(
@@ -167,12 +214,11 @@ def _by_hand(
 
 
 def _reason(
-    snapshot: Snapshot,
     base: Element | None,
     source: SourceState | None,
     members: tuple[OrgUnit, ...],
     time: _Time,
-    below: tuple | None,
+    below: Side | None,
 ) -> str:
     """Why there is no value, as a code; empty where there is one, or a zero may be written."""
     if source is None or base is None:
@@ -181,16 +227,13 @@ def _reason(
         return "not_offered"
     if below is not None:
         return ""
-    if time.starts_at > snapshot.clock:
+    if not time.begun:
         return "not_due"
     if not any(overlaps(one, time.start, time.end) for one in members):
         return "not_open"
     if base.silence == "unknown":
         return "not_reported"
-    covered = source.covered_until
-    if covered is None or covered < min(time.ends_at, snapshot.clock - source.stale_after):
-        return "not_covered"
-    return ""
+    return "" if time.covered else "not_covered"
 
 
 def _coverage(
@@ -203,17 +246,12 @@ def _coverage(
 ) -> float | None:
     """The share of the expected org units that gave both sides of a declared figure."""
     below = sides[1]
-    if source is None or base is None or time.starts_at > snapshot.clock:
+    if source is None or base is None or not time.begun:
         return None
     if base.count and base.over_time == "last":  # an inventory: its last check is all of it
         return 1.0 if all(sides) else 0.0
     if source.is_record:
-        covered = source.covered_until
-        return (
-            1.0
-            if covered and covered >= min(time.ends_at, snapshot.clock - source.stale_after)
-            else 0.0
-        )
+        return time.share
     serves = base.serves or source.serves
     days = _ends(base, time.period, below)
     expected = sum(_expected(snapshot, one, day, serves) for one in members for day in days)

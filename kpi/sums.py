@@ -9,7 +9,7 @@ from ioc.model import OrgUnit
 from ioc.period import Period
 from kpi.answer import Snapshot, SourceState
 from kpi.elements import Element
-from kpi.schema import FAR, instant_of
+from kpi.schema import FAR, micros
 from kpi.versions import last_midnight
 
 SETTLED = timedelta(days=7)
@@ -110,18 +110,14 @@ def stored(
             " MAX(y.known_at) FROM rollup y WHERE y.element = e.id AND y.period = p.period"
             f" AND y.org_unit = o.uid AND y.known_at < {b}) AND x.superseded_at >= {b}"
         )
-    found: Found = {}
-    for row in snapshot.connection.execute(sa.text(sql), ids):
-        period = Period("month" if row.period >= 12000 else "year", row.period)
-        settled = instant_of(row.known_at) <= period.ends_at + grace(source)  # type: ignore[operator]
-        found[row.element, row.org_unit, row.period] = (
-            row.value,
-            row.units,
-            row.upto,
-            row.known_at,
-            bool(row.older) and not settled,
-        )
-    return found
+    ends = {key: Period("month" if key >= 12000 else "year", key).ends_at for key in keys}
+    settled = {key: micros(end + grace(source)) or 0 for key, end in ends.items()}
+    return {
+        (element, unit, period): (value, n, upto, known, bool(older) and known > settled[period])
+        for element, unit, period, value, n, upto, known, older in snapshot.connection.execute(
+            sa.text(sql), ids
+        ).all()
+    }
 
 
 def grace(source: SourceState) -> timedelta:
@@ -143,20 +139,28 @@ def _days(
     )
     if not listed:
         return {}
-    wanted = ", ".join(str(period.key) for period in periods)
-    visible = snapshot.visible("x", source.boundary)
-    rows_ = snapshot.connection.execute(
-        sa.text(
-            "SELECT x.element, o.uid, x.day, SUM(x.value), COUNT(*), 0, MAX(x.known_at)"
+    named = ", ".join(f":{name}" for name in ids)
+    wanted = (
+        f" x.element IN ({listed}) AND x.day BETWEEN {periods[0].key} AND {periods[-1].key}"
+        f" AND {snapshot.visible('x', source.boundary)}"
+    )
+    if all(snapshot.store.orgunits.is_leaf(unit.uid) for unit in units):
+        sql = (
+            "SELECT x.element, x.org_unit, x.day, x.value, 1, x.known_at FROM observation x"
+            f" WHERE x.org_unit IN ({named}) AND {wanted}"
+        )
+    else:
+        sql = (
+            "SELECT x.element, o.uid, x.day, SUM(x.value), COUNT(*), MAX(x.known_at)"
             " FROM (SELECT ancestor AS uid, leaf FROM closure UNION ALL"
             " SELECT uid, uid FROM org_unit) AS o JOIN observation x ON x.org_unit = o.leaf"
-            f" WHERE o.uid IN ({', '.join(':' + name for name in ids)})"
-            f" AND x.element IN ({listed}) AND x.day IN ({wanted}) AND {visible}"
-            " GROUP BY x.element, o.uid, x.day"
-        ),
-        ids,
-    )
-    return {(row[0], row[1], row[2]): (row[3], row[4], row[5], row[6], False) for row in rows_}
+            f" WHERE o.uid IN ({named}) AND {wanted} GROUP BY x.element, o.uid, x.day"
+        )
+    found = snapshot.connection.execute(sa.text(sql), ids).all()
+    return {
+        (element, unit, day): (value, leaves, 0, known, False)
+        for element, unit, day, value, leaves, known in found
+    }
 
 
 def _once(elements: list[Element]) -> list[Element]:

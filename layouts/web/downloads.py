@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
 from typing import Any
@@ -29,6 +30,7 @@ RULE = (
 CHUNK = 500
 
 
+@lru_cache(8192)  # many rows of an answer are known since one instant
 def instant(value: datetime | None) -> str:
     """An instant in ISO 8601 at +07:00; empty when there is none."""
     return value.astimezone(LOCAL).isoformat() if value is not None else ""

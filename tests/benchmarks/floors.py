@@ -15,6 +15,7 @@ import orjson
 from flask import Flask, Response, request
 
 from kpi.schema import FAR
+from tests.benchmarks import alike
 
 AREA = "area-qb"
 MONTHS = 25
@@ -70,10 +71,11 @@ def create() -> Flask:
     kept: dict[str, bytes] = {}
 
     def sql(text: str, *values: Any) -> list[tuple]:
+        given = values[0] if values and isinstance(values[0], dict) else values
         if not hasattr(here, "connection"):
             here.connection = driver.connect(os.environ["BENCH_DATABASE"])
             here.connection.execute("PRAGMA query_only=1")
-        return here.connection.execute(text, values).fetchall()
+        return here.connection.execute(text, given).fetchall()
 
     def windows() -> tuple:
         now = datetime.now(UTC)
@@ -110,6 +112,13 @@ def create() -> Flask:
         day = int(request.args["day"])
         return figures(RANKING, AREA, day, day, int(request.args["month"]))
 
+    @app.get("/w3/alike/<question>")
+    def w3_alike(question: str) -> Response:
+        text = {"days": alike.DAYS, "ranking": alike.RANKING}[question]
+        given = {name: int(v) if v.isdigit() else v for name, v in request.args.items()}
+        rows = sql(text, given)
+        return answer(**alike.document(rows, sql("SELECT version FROM boundary")[0][0]))
+
     @app.get("/events")
     def events() -> Response:
         def beats() -> Iterator[bytes]:
@@ -130,16 +139,16 @@ def create() -> Flask:
 
 def create_product() -> Flask:
     """The product's own server, run the same way as the floor."""
-    from app import create_app
+    from app import create_app, served
     from ioc.settings import Settings
 
-    return create_app(Settings.from_env()).server
+    return served(create_app(Settings.from_env()))
 
 
 def create_limited() -> Flask:
     """The same, for a head who may read one subtree and two classes of indicators."""
-    from app import create_app
+    from app import create_app, served
     from ioc.settings import Settings
     from tests.benchmarks.reference import HEAD
 
-    return create_app(Settings.from_env(), identify=lambda: HEAD).server
+    return served(create_app(Settings.from_env(), identify=lambda: HEAD))
