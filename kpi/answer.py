@@ -24,7 +24,8 @@ SETTLING = timedelta(seconds=60)
 """A minute is closed this long after its end: a write that began in it has committed by then."""
 NUMBERS = frozenset(
     "numerator denominator value coverage threshold threshold_high pace required_per_month"
-    " missing_count closing_value closing_numerator closing_denominator closes_early units expected"
+    " missing_count closing_value closing_coverage closing_numerator closing_denominator"
+    " closes_early units expected"
     " declared run revised bullet baseline_value factor lat lon every late_after stale_after sample"
     " paused needs_credentials last_run records rejected read new changed same gone calls"
     " bytes by_hand closing_by_hand hand_run size request assessment current milestones_total"

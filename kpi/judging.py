@@ -28,7 +28,7 @@ COLUMNS = (
     " closing_value closing_status closing_date closing_signed_at data_as_of polled_at late_at"
     " stale_at declared source run definition closing_numerator closing_denominator"
     " closing_period closing_known_at closes_early units expected baseline_date baseline_value"
-    " mark by_hand closing_by_hand hand_run"
+    " mark by_hand closing_by_hand hand_run closing_coverage"
 ).split()
 _FRESHNESS, _LATE_AT, _STALE_AT = map(COLUMNS.index, ("freshness", "late_at", "stale_at"))
 REVISED_AFTER = timedelta(days=31)
@@ -453,6 +453,7 @@ def _row(
                 None, [_mark(unit, part, source, on), _moved(signature, latest), _unlike(refused)]
             )
         ),
+        _closing_coverage(snapshot, part, source, members, closing) if closed else None,
     )
 
 
@@ -576,6 +577,26 @@ def _coverage(
     return min(1.0, live.units / expected) if live else 0.0
 
 
+def _closing_coverage(
+    snapshot: Snapshot,
+    part: Part,
+    source: SourceState | None,
+    members: tuple[OrgUnit, ...],
+    closing: Figure | None,
+) -> float | None:
+    """How much of what should stand behind a closing figure does, over its own window."""
+    if source is None:
+        return None
+    indicator = snapshot.store.catalogue.indicators[part.indicator]
+    listed = _listed(snapshot, indicator)
+    if source.is_record and not listed:
+        last = Period.of("day", min(part.closing.end, part.closing_date))
+        asked = min(last.ends_at, snapshot.clock - source.stale_after)
+        return 1.0 if source.covered_until and source.covered_until >= asked else 0.0
+    expected = _expected(snapshot, indicator, source, members, closing, part.closing_date)
+    return _coverage(source, closing, expected, listed=listed)
+
+
 def _reached(source: SourceState, part: Part) -> bool:
     """Whether a first load has come past the window that closes a part."""
     return source.covered_until is not None and source.covered_until >= part.closing.ends_at
@@ -643,9 +664,10 @@ def _by_hand(
     row: tuple,
 ) -> tuple:
     """A row with what came by hand: in words in its mark, org units and the newest run behind."""
+    *known, mark, covered = row
     if not hands:
-        return (*row, None, None, None)
-    said, counts, runs = [row[-1]], [], []
+        return (*known, mark, None, None, None, covered)
+    said, counts, runs = [mark], [], []
     for role, lead in (("live", ""), ("closing", "số chốt ")):
         figure = figures.get((part.target, part.indicator, unit.uid, role))
         key = (part.target, part.indicator, figure.window if figure else 0)
@@ -655,7 +677,7 @@ def _by_hand(
             said.append(lead + byhand.words(hand, *_behind(snapshot, part, unit, figure)))
             runs.append(hand.run)
     mark = "; ".join(filter(None, said))
-    return (*row[:-1], mark, *counts, max(runs, default=None))
+    return (*known, mark, *counts, max(runs, default=None), covered)
 
 
 def _behind(snapshot: Snapshot, part: Part, unit: OrgUnit, figure: Figure) -> tuple[int, str]:

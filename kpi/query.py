@@ -135,10 +135,12 @@ def standings(
         ages and ``freshness`` are the live figure's. ``missing_count`` belongs to the figure
         that decides the headline. ``mark`` says in words what a figure rests on; ``by_hand`` and
         ``closing_by_hand`` count the org units that gave a part of it by hand, ``hand_run`` is
-        the newest run that did. Org units default to ``area-qb``, or to the first of the scope
-        that does not hold it; ``level`` takes all that are open on ``on`` (default: the date of
-        the clock), in another ``frame`` those of today or of the plan, with what wholly became
-        them summed again; what cannot be, has no figure and says so in ``mark``.
+        the newest run that did. ``coverage`` is the live figure's, ``closing_coverage`` that of
+        the closing one, unknown while a part is open. Org units default to ``area-qb``, or to the
+        first of the scope that does not hold it; ``level`` takes all that are open on ``on``
+        (default: the date of the clock), in another ``frame`` those of today or of the plan, with
+        what wholly became them summed again; what cannot be, has no figure and says so in
+        ``mark``.
 
     Raises:
         UnknownFilter: a target, indicator, frame or org unit that does not exist.

@@ -125,7 +125,7 @@ def _judged(view: View, row: Row, value: Row, closing: bool, told: str) -> Rank:
         over,
         under,
         row.get("closing_value" if closing else "value"),
-        value.get("coverage") if own == told else row.get("coverage"),
+        row.get("closing_coverage" if closing else "coverage"),
         str(value.get("reason") or framechoice.reason(row)),
         own,
         gap(over, under, view.line.target["threshold"]),

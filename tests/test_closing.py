@@ -1,6 +1,7 @@
 """A closing figure is signed: it stays as signed, and says so when the data say another later."""
 
 import math
+from datetime import date
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.worlds import ADMIN, MEETINGS, World, rows, share
 pytest_plugins = ["tests.worlds"]
 WHY = "Biên bản chốt số ngày 05/01/2026"
 OPERATOR = Principal("trực ban", "operator")
+LAST_DAY = date(2025, 12, 31)
 MEET = "meetings_department_paperless meetings_department_total"
 
 
@@ -53,6 +55,21 @@ def test_a_signed_figure_says_when_it_was_signed_and_by_whom(closed):
     row = listed(closed)
     assert (row["signed_at"], row["signed_by"], row["signed_why"]) == (at, "trực ban", WHY)
     assert (row["latest_numerator"], row["latest_denominator"]) == (45, 50)
+
+
+def test_the_coverage_of_a_closing_figure_is_that_of_its_own_window(closed):
+    """One department of many reported then, and nobody has since."""
+    row, then = (closed.standing("T07a", "I07a", **more) for more in ({}, {"on": LAST_DAY}))
+    assert row["coverage"] == 0 and math.isnan(then["closing_coverage"])
+    assert 0 < row["closing_coverage"] == then["coverage"] < 1
+    one = closed.standing("T07a", "I07a", org_unit="department-SNV25-2025-07-01")
+    assert one["closing_coverage"] > row["closing_coverage"]
+
+
+def test_records_cover_a_closing_window_that_their_source_has_told_whole(world):
+    assert world.standing("T02b", "I02b")["closing_coverage"] == 0
+    world.live()
+    assert world.standing("T02b", "I02b")["closing_coverage"] == 1
 
 
 def test_later_data_leave_a_signed_figure_as_it_is_and_are_told_beside_it(closed):

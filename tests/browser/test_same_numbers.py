@@ -171,13 +171,21 @@ def test_a_ranking_shows_the_rows_of_its_csv(house: House, visit: Any, path: str
         over, under = whole(row["closing_numerator"]), whole(row["closing_denominator"])
         absent = not under
         counted = why[row["org_unit"]] if absent else plain(text.counts(over, under))
-        expected.append((row["name"], plain(text.percent(over, under, *lines)), counted))
+        covered = whole(row["closing_coverage"])
+        share = text.NONE if covered is None else text.share(100 * covered, decimals=0)
+        expected.append((
+            row["name"],
+            plain(text.percent(over, under, *lines)),
+            counted,
+            plain(f"độ phủ {share}"),
+        ))
+    parts = ("name", "value", "n", "covered")
     shown = [
-        tuple(plain(item.locator(f".rank-{part}").inner_text()) for part in ("name", "value", "n"))
+        tuple(plain(item.locator(f".rank-{part}").text_content()) for part in parts)
         for item in seen.page.locator(".rank").all()
     ]
     assert sorted(shown) == sorted(expected) and len(shown) >= 8
-    assert any(counted not in text.REASONS.values() for _, _, counted in shown)
+    assert any(counted not in text.REASONS.values() for _, _, counted, _ in shown)
     seen.page.close()
 
 
