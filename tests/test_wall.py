@@ -14,7 +14,7 @@ from ioc.errors import ConfigError, Forbidden
 from ioc.principal import Principal
 from kpi import acts, query
 from kpi.steering import steering
-from layouts import operator, wall
+from layouts import operator, text, wall
 from layouts.lines import indicators
 from layouts.wall import legibility, news, scenes, sheets, tile, view, worst
 from layouts.wall.legibility import plan
@@ -297,3 +297,18 @@ def test_an_age_gives_its_word_away_where_the_status_needs_the_line(reader: Read
     with reader.request():
         drawn = words(walk(tile._age(line, "", plan())))
     assert ("Số cũ" in drawn) == word
+
+
+def test_the_number_stands_under_its_headline_and_not_behind_the_figure_of_now(reader: Reader):
+    """45,7 % and right under it n 3.830; then the figure of now, with its date as one piece."""
+    told = 0
+    with reader.request():
+        for line in view.again({}).numeric:
+            row = line.parts[0].row
+            number = tile._of(row).replace(text.GAP, " ")
+            if len(line.parts) == 1 and number and not line.locked:
+                first, today = tile.live(line, row, plan(), 99)
+                assert words([first]) == number and number not in words([today])
+                assert today.className == "today" and "hiện nay" in words([today])
+                told += 1
+    assert told

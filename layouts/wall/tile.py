@@ -134,14 +134,15 @@ def hero(shown: str) -> Piece:
 
 
 def live(line: Line, row: Row, fit: Plan, ems: float) -> list[Piece]:
-    """hiện nay 63,1 % · đến 21/11 · n 4.520: the figure of now, until when, of how many.
+    """n 4.520 · hiện nay 63,1 % đến 21/11: of how many the headline is, the figure of now, its day.
 
-    Of a line of ``ems`` the words give way, never the date, nor the number that the headline is a
-    share of. A figure past its limits says so; a target that is locked has no figure of now.
+    The number stands first, right under its headline: behind the figure of now it would be taken
+    for that one's. Of a line of ``ems`` the words give way, never the date, nor that number. A
+    figure past its limits says so; a target that is locked has no figure of now.
     """
     hand = _hand(row)
     if line.locked:
-        said = [f"đã khóa {text.short_day(line.closing)}", hand or _of(row)]
+        said = [hand or _of(row), f"đã khóa {text.short_day(line.closing)}"]
         return [html.Span(word) for word in said if word]
     if loading(row):
         reached = text.reach(row.get("data_as_of"), now())
@@ -203,10 +204,12 @@ def _way(lead: str, shown: str, clock: tuple[str, float], of: str, aged: str) ->
         components.freshness(aged, words) if aged
         else html.Span(words, className="until") if words else None
     )  # fmt: skip
-    pieces = [figures, told, html.Span(of, className="of") if of else None]
-    gaps = GAPS * (sum(piece is not None for piece in pieces) - 1)
+    today = [figures] if lead or shown else []
+    today += [told] if told else []
+    gaps = GAPS * (len(today) + bool(of) - 1)
+    number = html.Span(of, className="of")
     return _Said(
-        [piece for piece in pieces if piece is not None],
+        [number, html.Span(today, className="today")] if of else today,
         wide(f"{lead} {shown}".strip()) + wide(words) + extra + wide(of) + gaps,
         bool(of),
     )
