@@ -156,6 +156,16 @@ def test_a_history_that_was_built_names_no_poll(world):
     assert moves(found) == [("2025-10", 0.0, 1.0, 0.0, 2.0, None)]
 
 
+def test_a_correction_hours_after_the_first_load_is_told(world):
+    late = {"opened": "2026-07-05 08:00", "closed": "2026-07-06 08:00"}
+    world.poll(DOSSIERS, [dossier("a", "18880", **late, changed="2026-09-01 08:00")])
+    world.forward(hours=2)
+    online = {"channel": "full", "result": "electronic", "changed": "2026-11-22 09:30"}
+    world.poll(DOSSIERS, [dossier("a", "18880", **late, **online)])
+    found = asked(world, first="2026-07", last="2026-07")
+    assert moves(found) == [("2026-07", 0.0, 1.0, 1.0, 1.0, run_of(world))]
+
+
 # --- lineage ---------------------------------------------------------------------------------
 
 
