@@ -26,7 +26,7 @@ def ratio(numerator: Number, denominator: Number, factor: float = 100) -> Exact 
 
 def value(numerator: Number, denominator: Number, factor: float = 100) -> float | None:
     """``ratio`` as the float nearest to it; whole numbers, and most are, need no fraction."""
-    if numerator is None or denominator is None:
+    if numerator is None or not denominator:
         return None
     if (
         isinstance(numerator, float | int)
