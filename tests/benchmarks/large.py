@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
 from types import FrameType
@@ -126,7 +127,7 @@ def _asked(store: KpiStore, form: Form) -> dict[str, Callable[[], list]]:
     tells is of the load.
     """
     days = Period.of("day", date_of(grown.FIRST)), Period.of("day", form.last)
-    now = days[1].ends_at
+    now = days[1].ends_at - timedelta(seconds=1)  # at midnight another year has begun
     units, bare = cycle(grown.leaves()), cycle(grown.leaves())
 
     def figures(answer: query.Answer) -> list:
