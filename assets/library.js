@@ -2,7 +2,8 @@
 (function () {
   'use strict';
   function need() {
-    if (/^\/(map$|wall$|sector\/)/.test(location.pathname) && !window.dash_leaflet) location.reload();
+    var here = location.pathname, map = here === '/explore' && /[?&]view=map(&|$)/.test(location.search);
+    if ((map || /^\/(map$|wall$|sector\/)/.test(here)) && !window.dash_leaflet) location.reload();
   }
   ['popstate', '_dashprivate_pushstate'].forEach(function (event) {
     window.addEventListener(event, need);

@@ -27,6 +27,7 @@ PAGES = (
     Page("/org-unit/<uid>", "layouts.org_unit", "Đơn vị"),
     Page("/search", "layouts.search", "Tìm"),
     Page("/map", "layouts.map", "Bản đồ", "Bản đồ"),
+    Page("/explore", "layouts.explore", "Tra cứu số liệu", "Tra cứu"),
     Page("/projects", "layouts.projects", "Dự án của Đề án", "Dự án"),
     Page("/orientation", "layouts.orientation", "Định hướng đến năm 2030", "Định hướng"),
     Page("/records", "layouts.records", "Hồ sơ, phản ánh"),

@@ -83,7 +83,7 @@ def trend(
             },
             "yaxis": {
                 "ticksuffix": f" {unit}",
-                "range": _range(heights, threshold, high, unit),
+                "range": room(heights, threshold, high, unit),
                 "nticks": 6,
                 "exponentformat": "none",  # no letters for millions
                 "separatethousands": True,
@@ -223,7 +223,7 @@ def _note(x: str, y: float, words: str, **more: Any) -> dict[str, Any]:
     return {"x": x, "y": y, "text": words, "showarrow": False, "font": font, "xshift": 5} | more
 
 
-def _range(values: list[float | None], threshold: Any, high: Any, unit: str) -> list[float]:
+def room(values: list[float | None], threshold: Any, high: Any, unit: str) -> list[float]:
     """From nothing to a little above everything; a share needs no room above the whole."""
     known = [v for v in values if v is not None]
     if unit != "%":

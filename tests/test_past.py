@@ -48,6 +48,7 @@ MORE = {
     "/record/<source>/<key>": {"source": "registry", "key": "r0"},
     "/lineage": {"indicator": "I02b", "to": "2025-12"},
     "/search": {"q": "19207"},
+    "/explore": {"indicator": "I02b", "level": "area", "from": "2025", "to": "2025"},
 }
 HERE = "http://127.0.0.1:8050"
 
@@ -228,7 +229,8 @@ def test_every_page_is_of_the_instant_of_its_address_or_says_why_it_cannot(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/indicator/<key>", "/org-unit/<uid>", "/map", "/records", "/sector", "/wall"]
+    "path",
+    "/ /indicator/<key> /org-unit/<uid> /map /records /sector /explore /wall".split(),
 )
 def test_no_link_of_a_page_in_the_past_loses_its_instant(reader, past_world, path):
     sealed = past_world.seal().isoformat()

@@ -198,7 +198,7 @@ def _history(wall: Wall, line: Line) -> Piece:
                 ],
                 className="history",
             ),
-            code(line.href, name),
+            code(link(line.href), name),
         ],
         className="tile history-tile",
     )

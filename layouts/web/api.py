@@ -5,7 +5,7 @@ seals this instant first, so that the address in ``Content-Location`` answers th
 ever; the side-car says how many rows they hold and what their hash is.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice
@@ -122,10 +122,14 @@ def _csv(store: Any, who: Principal, asked: Asked, note: Note) -> Response:
     chunks = _noted(_file(answer, asked, "csv", seen), seen, note)
     first = next(chunks)  # what fails, fails before the status is sent
     headers = _headers(asked, answer, "csv")
-    return Response(chain((first,), chunks), headers=headers, mimetype="text/csv")
+    response = Response(chain((first,), chunks), headers=headers, mimetype="text/csv")
+    response.call_on_close(chunks.close)  # a reader that breaks off frees the snapshot at once
+    return response
 
 
-def _noted(chunks: Iterator[bytes], seen: downloads.Seen, note: Note) -> Iterator[bytes]:
+def _noted(
+    chunks: Iterator[bytes], seen: downloads.Seen, note: Note
+) -> Generator[bytes, None, None]:
     """The same chunks; what left of them is taken down, also where the reader broke off."""
     try:
         yield from chunks

@@ -8,6 +8,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -71,6 +72,11 @@ def _named(response: Response, way: str) -> Response:
     return response
 
 
+FLUSHED = 8
+"""Parts after which what is packed goes out: a reader sees it coming, and one that left is noticed.
+Brotli alone would keep megabytes."""
+
+
 class Packed:
     """A stream that is compressed while it goes out; closing it closes what it reads."""
 
@@ -80,12 +86,14 @@ class Packed:
     def __iter__(self) -> Iterator[bytes]:
         if self._way == "br":
             brotli_stream = brotli.Compressor(quality=4)
-            step, end = brotli_stream.process, brotli_stream.finish
+            step, end, flush = brotli_stream.process, brotli_stream.finish, brotli_stream.flush
         else:
             gzip_stream = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
             step, end = gzip_stream.compress, gzip_stream.flush
-        for part in self._parts:
-            if packed := step(part):
+            flush = partial(gzip_stream.flush, zlib.Z_SYNC_FLUSH)
+        for at, part in enumerate(self._parts, start=1):
+            packed = step(part) + (flush() if at % FLUSHED == 0 else b"")
+            if packed:
                 yield packed
         yield end()
 

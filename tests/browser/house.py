@@ -8,7 +8,6 @@ as a process of its own. Both live in Los Angeles; only their figures are Vietna
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -106,6 +105,7 @@ STATUSES = {  # of the 20 targets, as these figures make them once the plan is o
 
 
 ADDRESSES = {
+    "/explore": "/explore?indicator=I02b&level=commune&from=2024&to=2024",
     "/indicator/<key>": "/indicator/I02b",
     "/org-unit/<uid>": "/org-unit/area-450",
     "/record/<source>/<key>": "/record/public_services/2025-1",
@@ -148,13 +148,8 @@ class House:
         return f"http://127.0.0.1:{self.port}"
 
     def _settle(self) -> None:
-        """The configuration of the deployment: sources of its own, fed indicators, a plan to come.
-
-        The example stands beside the plan everywhere, so that every test also says that nothing
-        of the plan moves by it.
-        """
+        """The configuration of the deployment: sources of its own, fed indicators."""
         (self.config / "indicators").mkdir(parents=True)
-        shutil.copytree(ROOT / "kpi" / "plan" / "examples", self.config / "plan")
         (self.home / "data").mkdir()
         for name in FED:
             text = (ROOT / "kpi" / "indicators" / f"{name}.yaml").read_text(encoding="utf-8")
