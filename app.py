@@ -176,9 +176,8 @@ def open_store(settings: Settings, *, migrate: bool) -> Any:
     from kpi import store
     from kpi.catalogue import load_catalogue
 
-    return store.open_store(
-        settings.database_url, load_catalogue(settings.config), OrgUnits.load(), migrate=migrate
-    )
+    catalogue = load_catalogue(settings.config, examples=_is_sample(settings))
+    return store.open_store(settings.database_url, catalogue, OrgUnits.load(), migrate=migrate)
 
 
 def load_sources(settings: Settings) -> Any:
@@ -187,22 +186,40 @@ def load_sources(settings: Settings) -> Any:
     What the environment does not set points at the sample province.
     """
     from connectors.config import load_sources, paths_of
-    from connectors.sandbox import systems
     from connectors.sandbox.portal import CLIENT_ID, CLIENT_SECRET
 
-    home = (settings.data / "sandbox").absolute()
-    sample = {
-        "IOC_PUBLIC_SERVICES_URL": f"http://127.0.0.1:{settings.sandbox_port}",
+    sample = _sample(settings) | {
         "IOC_PUBLIC_SERVICES_CLIENT_ID": CLIENT_ID,
         "IOC_PUBLIC_SERVICES_CLIENT_SECRET": CLIENT_SECRET,
-        "IOC_FIELD_REPORTS_URL": f"http://127.0.0.1:{settings.sandbox_port + 2}",
-        "IOC_STAFF_FOLDER": str(home / "staff"),
-        **systems.sample_of(settings.sandbox_port, home),
     }
     for name, value in sample.items():
         if not _is_given(name):
             os.environ[name] = value
     return load_sources(paths_of(settings))
+
+
+def _sample(settings: Settings) -> dict[str, str]:
+    """What the variables of all sector systems say while the sample province is read."""
+    from connectors.sandbox import systems
+
+    home = (settings.data / "sandbox").absolute()
+    return {
+        "IOC_PUBLIC_SERVICES_URL": f"http://127.0.0.1:{settings.sandbox_port}",
+        "IOC_FIELD_REPORTS_URL": f"http://127.0.0.1:{settings.sandbox_port + 2}",
+        "IOC_STAFF_FOLDER": str(home / "staff"),
+        **systems.sample_of(settings.sandbox_port, home),
+    }
+
+
+def _is_sample(settings: Settings) -> bool:
+    """Whether nothing is configured: no folder of one's own, and no address but the sample's.
+
+    Every process of an instance says the same, also where its parent has filled the addresses in.
+    """
+    if settings.config:
+        return False
+    sample = _sample(settings).items()
+    return all(not _is_given(name) or _given(name) == value for name, value in sample)
 
 
 def _is_given(name: str) -> bool:
@@ -241,7 +258,7 @@ def _validate(settings: Settings) -> None:
     faults: list[Fault] = []
     checks = (
         OrgUnits.load,
-        lambda: scenes.of(settings, load_catalogue(settings.config)),
+        lambda: scenes.of(settings, load_catalogue(settings.config, examples=_is_sample(settings))),
         lambda: load_sources(settings),
     )
     for load in checks:

@@ -329,7 +329,7 @@ def settled(now: datetime) -> datetime:
     return minute_start(now - 2 * SETTLING)
 
 
-def stamp(store: KpiStore, now: datetime, as_of: datetime | None = None) -> str:
+def stamp(as_of: datetime | None, store: KpiStore, now: datetime) -> str:
     """Which state of the store an answer is of: two answers of one stamp have the same rows.
 
     Now it moves with every commit that changes an answer and with every poll that begins, and at

@@ -54,7 +54,7 @@ def assessments(
     Source: table ``assessment``, written by kpi.acts.
     """
     day, who = local_date(as_of or now or right_now()), entitled(who, now)
-    wanted = {target.id for target in targets_of(store, who, targets)}
+    wanted = {target.id for target in targets_of(store, who, targets, day)}
     kinds = {one.id for one in indicators_of(store, who, indicators)}
     units = {unit.uid: unit for unit in units_of(store, who, org_units, None, day)}
 

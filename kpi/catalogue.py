@@ -1,7 +1,8 @@
 """What is measured: elements, indicators and the targets that bind them, loaded whole or refused.
 
 Everything is data: ``indicators/<sector>.yaml`` and ``plan/<period>.yaml`` beside this module.
-A folder of the same shape given by ``IOC_CONFIG`` replaces files of the same name and adds others.
+A folder of the same shape given by ``IOC_CONFIG`` replaces files of the same name and adds others;
+``plan/examples`` is read only when it is asked for.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +18,17 @@ from ioc.config import read_yaml
 from ioc.errors import ConfigError, Fault
 from ioc.orgunits import OrgUnits
 from ioc.period import Period
+from kpi import plans
 from kpi.declared import Form
 from kpi.elements import Element, Indicator, read_element, read_indicator
+from kpi.plans import Plan
 from kpi.projects import Portfolio, read_portfolio
 from kpi.targets import Part, Target, read_plan
 from kpi.tasks import Tasks, read_tasks
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PACKAGED = Path(__file__).parent
+EXAMPLES = "plan/examples"
 PROJECTS, TASKS = "projects.yaml", "tasks.yaml"
 """The registers of projects and of tasks among the files of the plan."""
 
@@ -67,6 +72,17 @@ class Catalogue:
     """The canonical text behind each indicator's ``definition_id``."""
     portfolio: Portfolio = field(default_factory=Portfolio)
     tasks: Tasks = field(default_factory=Tasks)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    """The plans by id, in the order of their files."""
+
+    def plan_on(self, day: date) -> str:
+        """The id of the plan in force on a day; never an example while there is a plan."""
+        return plans.in_force(self.plans.values(), day)
+
+    def mark_of(self, target: Target) -> str:
+        """What is said of a target that is but an example; empty of one that a plan asks for."""
+        plan = self.plans.get(target.plan)
+        return plans.EXAMPLE if plan and plan.example else ""
 
     def judged(self) -> list[Judged]:
         """Each part of each target that has something to count, with the mode of its windows."""
@@ -94,12 +110,14 @@ class Catalogue:
         return frozenset(used or {"internal"})
 
     def targets_of(self, indicator: str) -> list[str]:
-        """Ids of the targets that use the indicator."""
+        """Ids of the targets that use the indicator, whatever their plan."""
         return [key for key, target in self.targets.items() if indicator in target.indicators]
 
 
-def load_catalogue(folder: Path | str | None = None) -> Catalogue:
+def load_catalogue(folder: Path | str | None = None, *, examples: bool = False) -> Catalogue:
     """Load everything that is measured, with the overrides of a configuration folder.
+
+    ``examples``: with the product's example of a plan that is still open.
 
     Raises:
         ConfigError: with all faults of all files at once, each with file and line; nothing
@@ -112,6 +130,8 @@ def load_catalogue(folder: Path | str | None = None) -> Catalogue:
         loading.read_sector(path)
     for path in _files(folders, "plan"):
         loading.read_plan_file(path, [path.parent, *(f / "plan" for f in folders)])
+    for path in _files([PACKAGED], EXAMPLES) if examples else ():
+        loading.read_plan_file(path, [path.parent])
     loading.check()
     if faults:
         raise ConfigError(sorted(faults, key=lambda fault: (fault.file, fault.line)))
@@ -123,6 +143,7 @@ def load_catalogue(folder: Path | str | None = None) -> Catalogue:
         loading.definitions,
         loading.portfolio,
         loading.tasks,
+        loading.plans,
     )
 
 
@@ -147,6 +168,7 @@ class _Loading:
         self.definitions: dict[str, str] = {}
         self.portfolio = Portfolio()
         self.tasks = Tasks()
+        self.plans: dict[str, Plan] = {}
         self.forms: dict[str, Form] = {}
         self.untargeted: set[str] = set()
 
@@ -176,7 +198,9 @@ class _Loading:
             self._is_new(name, form)
 
     def read_plan(self, path: Path, texts: list[Path]) -> None:
-        for target, form in read_plan(path, texts, self.faults):
+        plan, targets = read_plan(path, texts, self.faults)
+        self.plans[plan.id] = plan
+        for target, form in targets:
             if self._is_new(target.id, form):
                 self.targets[target.id] = target
 
@@ -189,7 +213,12 @@ class _Loading:
         for project in self.portfolio.projects.values():
             if project.sector and project.sector not in self.sectors:
                 self.forms[project.id].fault(f"không có lĩnh vực {project.sector!r}", "sector")
-        used = {i for target in self.targets.values() for i in target.indicators}
+        used = {
+            indicator
+            for target in self.targets.values()
+            for indicator in target.indicators
+            if not self.plans[target.plan].example
+        }
         for name in self.indicators:
             if name in self.untargeted and name in used:
                 self.forms[name].fault("ghi “target: none” nhưng có mục tiêu dùng", "target")

@@ -123,7 +123,9 @@ def changes(
         raise UnknownFilter("since: phải trước as_of")
     units = units_of(store, who, org_units, level, local_date(clock))
     day = local_date(clock)
-    chosen = [one for one in targets_of(store, who, targets) if one.valid_from <= day or targets]
+    chosen = [
+        one for one in targets_of(store, who, targets, day) if one.valid_from <= day or targets
+    ]
     told = {one.source: reads_all(store, who) and may_read_source(store, who, one.source or "")
             for one in store.catalogue.indicators.values()}  # fmt: skip
 

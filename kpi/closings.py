@@ -42,7 +42,7 @@ def closings(
     Source: table ``standing``, and ``closing_signature`` written by kpi.decisions.
     """
     day, who = local_date(as_of or now or right_now()), entitled(who, now)
-    chosen = [target.on(day) for target in targets_of(store, who, targets)]
+    chosen = [target.on(day) for target in targets_of(store, who, targets, day)]
     parts = [part for target in chosen for part in target.parts if part.closed(day)]
     units = units_of(store, who, org_units, None, day)
 

@@ -49,7 +49,7 @@ def forecasts(
     """
     clock, who = as_of or now or right_now(), entitled(who, now)
     day = local_date(clock)
-    chosen = targets_of(store, who, targets)
+    chosen = targets_of(store, who, targets, day)
     wanted = {one.id for one in indicators_of(store, who, indicators)}
     parts = [part for target in chosen for part in target.parts if part.indicator in wanted]
     units = units_of(store, who, org_units, None, day)

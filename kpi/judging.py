@@ -177,7 +177,7 @@ def _windows(part: Part, on: date) -> list[tuple[str, int, int]]:
             closing.key,
         ))
     else:
-        wanted.append(("first", 1990 if part.mode == "year" else 1990 * 12, live.key))
+        wanted.append(("first", part.earliest.key, live.key))
     return wanted
 
 
@@ -450,7 +450,13 @@ def _row(
         _float(base_value),
         "; ".join(
             filter(
-                None, [_mark(unit, part, source, on), _moved(signature, latest), _unlike(refused)]
+                None,
+                [
+                    snapshot.store.catalogue.mark_of(target),
+                    _mark(unit, part, source, on),
+                    _moved(signature, latest),
+                    _unlike(refused),
+                ],
             )
         ),
         _closing_coverage(snapshot, part, source, members, closing) if closed else None,
@@ -488,7 +494,8 @@ def _window_text(part: Part, figure: Figure | None) -> str:
 def _baseline(
     target: Target, part: Part, live: Figure | None, first: Figure | None, indicator: Indicator
 ) -> tuple[date | None, Any]:
-    """The plan's baseline, by default the first complete window before the live one."""
+    """The plan's baseline, by default the first window with a figure, from the last one before
+    the target began, but never the live one."""
     if target.baseline_date is not None:
         return target.baseline_date, target.baseline_value
     if first is None or live is None or first.window >= live.window:

@@ -107,7 +107,7 @@ def lineage(
         raise UnknownFilter("nguồn gốc được hỏi cho đúng một chỉ số và một đơn vị")
     if step not in STEPS:
         raise UnknownFilter(f"step: {step!r} không có; chọn {', '.join(STEPS)}")
-    targets_of(store, who, targets)
+    targets_of(store, who, targets, day)
     depth = STEPS.index(step)
     if not may_read_source(store, who, chosen[0].source or ""):
         depth = min(depth, STEPS.index("observation"))  # the sums, not the records

@@ -29,6 +29,7 @@ from kpi.judging import local_date
 from kpi.lineage import STEPS, lineage
 from kpi.pace import behind_since
 from kpi.pivot import pivot
+from kpi.plans import EXAMPLE, Plan
 from kpi.polls import asked, form, rejections, runs, sources, uploads
 from kpi.portfolio import projects
 from kpi.registers import indicators, org_units, targets, tasks
@@ -54,6 +55,7 @@ from kpi.validation import RULES
 __all__ = [
     "CAUSES",
     "ENDED",
+    "EXAMPLE",
     "FRAMES",
     "INSTANTS",
     "NUMBERS",
@@ -66,6 +68,7 @@ __all__ = [
     "CaseFile",
     "Counted",
     "Layer",
+    "Plan",
     "Steering",
     "UnknownFilter",
     "Version",
@@ -118,6 +121,7 @@ def standings(
     who: Principal,
     *,
     targets: Sequence[str] | None = None,
+    plan: str | None = None,
     indicators: Sequence[str] | None = None,
     org_units: Sequence[str] | None = None,
     level: str | None = None,
@@ -131,7 +135,9 @@ def standings(
     Returns:
         A row for every part of a target and one for the target itself (``indicator`` empty: the
         part of worst status), for each org unit asked for, in the plan's order; an authority
-        that a target does not reach has no row. ``status`` is the headline; ``value``, its
+        that a target does not reach has no row. Where no target is named they are those of the
+        plan in force on the date, or of another ``plan`` by its name: of an example only then,
+        and ``mark`` says so. ``status`` is the headline; ``value``, its
         ages and ``freshness`` are the live figure's. ``missing_count`` belongs to the figure
         that decides the headline. ``mark`` says in words what a figure rests on; ``by_hand`` and
         ``closing_by_hand`` count the org units that gave a part of it by hand, ``hand_run`` is
@@ -143,7 +149,7 @@ def standings(
         ``mark``.
 
     Raises:
-        UnknownFilter: a target, indicator, frame or org unit that does not exist.
+        UnknownFilter: a target, plan, indicator, frame or org unit that does not exist.
         Forbidden: an org unit, a target or an indicator is outside ``who``'s scope.
 
     Source: table ``standing``, or as of an instant the versions in ``rollup``.
@@ -151,7 +157,9 @@ def standings(
     clock, who = as_of or now or right_now(), entitled(who, now)
     day = on or local_date(clock)
     chosen = [
-        target for target in targets_of(store, who, targets) if target.valid_from <= day or targets
+        target
+        for target in targets_of(store, who, targets, day, plan)
+        if target.valid_from <= day or targets
     ]
     wanted = {i.id for i in indicators_of(store, who, indicators)}
     parts = [part for t in chosen for part in t.parts if part.indicator in wanted]

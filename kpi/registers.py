@@ -18,7 +18,7 @@ TARGET_COLUMNS = (
     "target bullet indicators combine sentence citation operator operator_certainty threshold"
     " threshold_high second_reading reading_in_force population judged_over baseline_date"
     " baseline_value closing_date owner valid_from valid_to reading_chosen_by reading_chosen_at"
-    " co_owners owner_name short owner_unit co_owner_names escalation wordings"
+    " co_owners owner_name short owner_unit co_owner_names escalation wordings plan mark"
 ).split()
 INDICATOR_COLUMNS = (
     "indicator name short definition numerator denominator factor unit better grain source owner"
@@ -39,11 +39,15 @@ def targets(
     who: Principal,
     *,
     targets: Sequence[str] | None = None,
+    plan: str | None = None,
     on: date | None = None,
     as_of: datetime | None = None,
     now: datetime | None = None,
 ) -> Answer:
     """The plan's targets with their exact sentences, and the owner valid on the date.
+
+    Those of the plan in force on the date, or of another ``plan`` by its name; ``mark`` says so
+    where a plan is but an example, asking nothing of anybody.
 
     ``owner_unit`` is the org unit that answers on that date, through successors, ``owner_name``
     its name; ``co_owner_names`` the names of the others, "; " between them; both are empty where
@@ -58,9 +62,9 @@ def targets(
     Only those of which ``who`` may read every indicator.
     """
     day = on or local_date(as_of or now or right_now())
-    catalogue = store.catalogue
+    catalogue, reader = store.catalogue, entitled(who, now)
     with store.read() as connection:
-        worded = [one.on(day) for one in targets_of(store, entitled(who, now), targets)]
+        worded = [one.on(day) for one in targets_of(store, reader, targets, day, plan)]
         chosen = in_force(connection, worded, as_of)
 
     def joined(items: Iterable[object]) -> str:
@@ -97,6 +101,8 @@ def targets(
             "; ".join(filter(None, (_owner_name(store, code, day) for code in t.co_owners))),
             t.escalation,
             joined(f"{one.begins} {one.rule.text}" for one in t.wordings),
+            t.plan,
+            catalogue.mark_of(t),
         )
         for t in chosen
     ]
@@ -117,11 +123,13 @@ def indicators(
     The definition is always the one of today, for it derives the figures of the past too;
     ``definition_then`` names the version that stood at ``as_of`` (now: the same), empty where
     none had been kept by then.
+    ``targets`` are those of the plan in force on the date.
     Only those whose ``class`` (public, internal or restricted) ``who`` may read.
     """
     day = on or local_date(as_of or now or right_now())
     catalogue = store.catalogue
     stood = configversions.definitions_at(store, as_of) if as_of else {}
+    plan = catalogue.plan_on(day)
     rows = []
     for i in indicators_of(store, entitled(who, now), indicators):
         numerator = catalogue.elements.get(i.numerator or "")
@@ -145,7 +153,7 @@ def indicators(
             i.sector,
             i.kind,
             _owner_name(store, i.owner, day),
-            ";".join(catalogue.targets_of(i.id)),
+            ";".join(t for t in catalogue.targets_of(i.id) if catalogue.targets[t].plan == plan),
             numerator.unit if numerator else "",
             i.access,
             stood.get(i.id, "") if as_of else i.definition_id,

@@ -24,13 +24,20 @@ _USUAL = ("partly", "nhận định mẫu cho chỉ tiêu không có số giao."
 
 
 def sample_assessments(store: KpiStore, now: datetime) -> int:
-    """One sample assessment for every target without a number; none where there is any already.
+    """One sample assessment for each target of the plan in force that has no number.
+
+    None where there is any assessment already.
 
     Returns:
         How many were written.
     """
     day = min(_CLOSING, local_date(now))
-    targets = [t for t in store.catalogue.targets.values() if t.rule.operator == "qualitative"]
+    plan = store.catalogue.plan_on(local_date(now))
+    targets = [
+        target
+        for target in store.catalogue.targets.values()
+        if target.rule.operator == "qualitative" and target.plan == plan
+    ]
     with store.write() as connection:
         if connection.scalar(sa.text("SELECT 1 FROM assessment LIMIT 1")):
             return 0

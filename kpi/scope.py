@@ -55,14 +55,39 @@ def indicators_of(store: KpiStore, who: Principal, wanted: Sequence[str] | None)
     return pick(known, wanted, "chỉ số", lambda one: who.may_read_class(one.access))
 
 
-def targets_of(store: KpiStore, who: Principal, wanted: Sequence[str] | None) -> list[Target]:
-    """The targets that are wanted, or all of which every indicator may be read."""
+def targets_of(
+    store: KpiStore,
+    who: Principal,
+    wanted: Sequence[str] | None,
+    day: date,
+    plan: str | None = None,
+) -> list[Target]:
+    """The targets that are wanted, or all of one plan of which every indicator may be read.
+
+    The plan is the one in force on ``day`` where none is named.
+
+    Raises:
+        UnknownFilter: there is no target, or no plan, of that name.
+        Forbidden: a target that is wanted may not be read.
+    """
+    known = store.catalogue
+    if plan is not None and plan not in known.plans:
+        raise UnknownFilter(f"không có kế hoạch {plan!r}")
+    asked = plan or known.plan_on(day)
+    if wanted is None:
+        return [t for t in known.targets.values() if t.plan == asked and _may(store, who, t)]
+    found = pick(known.targets, wanted, "mục tiêu", lambda one: _may(store, who, one))
+    return [one for one in found if plan is None or one.plan == plan]
+
+
+def all_targets(store: KpiStore, who: Principal) -> list[Target]:
+    """The targets of all plans of which every indicator may be read."""
+    return [one for one in store.catalogue.targets.values() if _may(store, who, one)]
+
+
+def _may(store: KpiStore, who: Principal, target: Target) -> bool:
     known = store.catalogue.indicators
-
-    def may(target: Target) -> bool:
-        return all(who.may_read_class(known[name].access) for name in target.indicators)
-
-    return pick(store.catalogue.targets, wanted, "mục tiêu", may)
+    return all(who.may_read_class(known[name].access) for name in target.indicators)
 
 
 def may_serve(store: KpiStore, who: Principal, source: str) -> bool:
@@ -86,7 +111,7 @@ def topics(store: KpiStore, who: Principal, known: dict[str, int] | None = None)
     ``known``: the topics as they were read before.
     """
     read = store.topics() if known is None else known
-    catalogue, targets = store.catalogue, {one.id for one in targets_of(store, who, None)}
+    catalogue, targets = store.catalogue, {one.id for one in all_targets(store, who)}
 
     def may(topic: str) -> bool:
         if topic in catalogue.targets:

@@ -7,7 +7,7 @@ from ioc.model import OrgUnit
 from ioc.orgunits import fold
 from ioc.principal import Principal
 from kpi.answer import Answer
-from kpi.scope import entitled, fixed, indicators_of, targets_of
+from kpi.scope import all_targets, entitled, fixed, indicators_of
 from kpi.store import KpiStore
 
 COLUMNS = "kind id code name level opened closed detail rank".split()
@@ -54,7 +54,7 @@ def _entries(store: KpiStore, who: Principal) -> Iterator[Entry]:
     for i in indicators_of(store, who, None):
         row: tuple = ("indicator", i.id, i.id, i.name, "", None, None, i.definition)
         yield row, (i.id, i.name, i.short), False
-    for t in targets_of(store, who, None):
+    for t in all_targets(store, who):
         shorts = "; ".join(catalogue.indicators[name].short for name in t.indicators)
         row = ("target", t.id, t.id, shorts, "", t.valid_from, t.valid_to, t.sentence)
         yield row, (t.id, shorts, t.sentence), False

@@ -44,6 +44,22 @@ _RENEW = (
 )
 
 
+def renew_all(connection: Connection) -> set[str]:
+    """All standings again from the sums as they are: what is judged has changed, no sum has.
+
+    Returns:
+        The ids of the targets that have any.
+    """
+    for table in ("standing", "t_standing", "t_done"):
+        connection.exec_driver_sql(f"DELETE FROM {table}")
+    connection.exec_driver_sql(
+        "INSERT INTO t_done (element, period, org_unit) SELECT DISTINCT r.element, r.period,"
+        " r.org_unit FROM rollup r JOIN judged j ON r.element IN (j.numerator, j.denominator)"
+        f" WHERE r.superseded_at = {FAR}"
+    )
+    return renew(connection)
+
+
 def renew(connection: Connection) -> set[str]:
     """Renew the standings of touched windows.
 

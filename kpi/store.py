@@ -22,7 +22,7 @@ from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.orgunits import OrgUnits
 from ioc.period import day_number, minute_start
-from kpi import schema
+from kpi import schema, standings
 from kpi.catalogue import Catalogue
 from kpi.elements import Element
 from kpi.kept import Kept
@@ -183,15 +183,21 @@ class KpiStore:
         """Write catalogue, org units and calendar where SQL can join them. Idempotent.
 
         Where what is counted has changed under stored records, everything derived is built
-        again in the same transaction: a new element must not show zeros for its past.
+        again in the same transaction: a new element must not show zeros for its past. Where only
+        the targets have, a plan that was added say, their standings are: the sums stay.
         """
         with self.write() as connection:
-            recounted = _publish(self, connection, now or right_now())
-            if recounted and connection.scalar(sa.text("SELECT 1 FROM rollup LIMIT 1")):
-                from kpi.rebuild import replay_all
+            changed = _publish(self, connection, now or right_now())
+            if not changed or not connection.scalar(sa.text("SELECT 1 FROM rollup LIMIT 1")):
+                return
+            if changed == {"judged"}:
+                log.warning("chỉ tiêu đã đổi: xét lại mọi chỉ tiêu từ các tổng đã lưu")
+                self.touch(connection, standings.renew_all(connection))
+                return
+            from kpi.rebuild import replay_all
 
-                log.warning("định nghĩa đã đổi: dựng lại toàn bộ số liệu từ bản ghi đã lưu")
-                replay_all(self, connection)
+            log.warning("định nghĩa đã đổi: dựng lại toàn bộ số liệu từ bản ghi đã lưu")
+            replay_all(self, connection)
 
 
 def open_store(
@@ -257,9 +263,9 @@ def _why(error: DBAPIError) -> str:
     return next((why for part, why in _REASONS.items() if part in said), type(error.orig).__name__)
 
 
-def _publish(store: KpiStore, connection: Connection, now: datetime) -> bool:
-    """Whether what is counted or judged differs from what was published before."""
-    recounted = False
+def _publish(store: KpiStore, connection: Connection, now: datetime) -> set[str]:
+    """What of elements, targets and tree differs from what was published before, by its table."""
+    changed = set()
     catalogue, orgunits = store.catalogue, store.orgunits
     published: dict[str, list[tuple]] = {
         "org_unit": [
@@ -290,7 +296,7 @@ def _publish(store: KpiStore, connection: Connection, now: datetime) -> bool:
         columns = [column.name for column in table.columns]
         stored = [tuple(row) for row in connection.execute(sa.select(table))]
         if sorted(stored) != sorted(rows):
-            recounted |= bool(stored) and name in ("element", "judged", "closure")
+            changed |= {name} & {"element", "judged", "closure"} if stored else set()
             connection.execute(sa.delete(table))
             store.load(connection, name, columns, rows)
     connection.execute(
@@ -309,7 +315,7 @@ def _publish(store: KpiStore, connection: Connection, now: datetime) -> bool:
             "INSERT INTO boundary (id, at, version) VALUES (1, 0, 1) ON CONFLICT (id) DO NOTHING"
         )
     )
-    return recounted
+    return changed
 
 
 def _defined(element: Element) -> str:

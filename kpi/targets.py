@@ -2,7 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from ioc.config import read_yaml
@@ -10,6 +10,7 @@ from ioc.errors import Fault
 from ioc.period import Period
 from ioc.rule import Rule, parse_reading
 from kpi.declared import Form
+from kpi.plans import EXAMPLE, Plan
 from kpi.plantext import HEADING, read_text
 
 OPERATORS = (">", ">=", "range", "qualitative")
@@ -53,6 +54,8 @@ class Part:
     judged_over: str
     closes_early: bool
     """Closes before the plan's end: keeps its word, muted, never among the worst."""
+    begins: date
+    """From when the target is valid: what was known just before is where its pace may begin."""
 
     @property
     def mode(self) -> str:
@@ -67,6 +70,11 @@ class Part:
     def window(self, day: date) -> Period:
         """The window that is judged on a day."""
         return Period.of("year" if self.mode == "year" else "month", day)
+
+    @property
+    def earliest(self) -> Period:
+        """The first window that may be its baseline: the last one before the target began."""
+        return self.window(self.begins - timedelta(days=1))
 
     def closed(self, day: date) -> bool:
         """Whether the closing date lies behind this day."""
@@ -146,7 +154,13 @@ class Target:
         rows = zip(self.indicators, self.populations, self.closing_dates, strict=True)
         return tuple(
             Part(
-                self.id, indicator, population, closing, self.judged_over, closing < self.plan_ends
+                self.id,
+                indicator,
+                population,
+                closing,
+                self.judged_over,
+                closing < self.plan_ends,
+                self.valid_from,
             )
             for indicator, population, closing in rows
         )
@@ -181,21 +195,10 @@ class Target:
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What all targets of one file share."""
-
-    id: str
-    title: str
-    number: str | None
-    published: date
-    begins: date
-    ends: date
-    sections: dict[str, list[str]]
-
-
-def read_plan(path: Path, texts: list[Path], faults: list[Fault]) -> list[tuple[Target, Form]]:
-    """Read one plan file; its targets in order, each with its form for later cross-checks.
+def read_plan(
+    path: Path, texts: list[Path], faults: list[Fault]
+) -> tuple[Plan, list[tuple[Target, Form]]]:
+    """Read one plan file: its head, its targets in order, each with its form for cross-checks.
 
     ``texts`` are the folders in which the plan's own text is looked for, nearest first.
     """
@@ -206,7 +209,7 @@ def read_plan(path: Path, texts: list[Path], faults: list[Fault]) -> list[tuple[
     plan = _read_header(header, path.stem, texts)
     if not forms:
         file.fault("thiếu mục “targets”")
-    return [(_read_target(name, form, plan), form) for name, form in forms.items()]
+    return plan, [(_read_target(name, form, plan), form) for name, form in forms.items()]
 
 
 def bullets(text: str) -> dict[str, list[str]]:
@@ -221,26 +224,31 @@ def bullets(text: str) -> dict[str, list[str]]:
     return found
 
 
-def _read_header(form: Form, name: str, texts: list[Path]) -> _Plan:
+def _read_header(form: Form, name: str, texts: list[Path]) -> Plan:
     sections = bullets(read_text(form, texts))
     days = {key: form.day(key) for key in ("published", "begins", "ends")}
     for key, day in days.items():
         if day is None and not form.data.get(key):
             form.fault(f"thiếu mục “{key}”", key)
-    plan = _Plan(
+    begins, ends = days["begins"] or date.min, days["ends"] or date.max
+    plan = Plan(
         name,
         form.text("title"),
+        form.text("short", f"Kế hoạch {begins.year}–{ends.year}"),
         form.text("number") if form.has("number") else None,
         days["published"] or date.min,
-        days["begins"] or date.min,
-        days["ends"] or date.max,
+        begins,
+        ends,
+        form.flag("example"),
         sections,
     )
+    if plan.example and not plan.title.startswith(EXAMPLE):
+        form.fault(f"tên của một ví dụ phải bắt đầu bằng “{EXAMPLE}”", "title")
     form.close()
     return plan
 
 
-def _read_target(name: str, form: Form, plan: _Plan) -> Target:
+def _read_target(name: str, form: Form, plan: Plan) -> Target:
     indicators = form.texts("indicators")
     citation, bullet = _read_citation(form, plan)
     operator = form.choice("operator", OPERATORS)
@@ -286,7 +294,7 @@ def _read_target(name: str, form: Form, plan: _Plan) -> Target:
     return target
 
 
-def _read_changes(form: Form, target: Target, plan: _Plan) -> tuple[Wording, ...]:
+def _read_changes(form: Form, target: Target, plan: Plan) -> tuple[Wording, ...]:
     """The first wording and the later ones; none where nothing was changed.
 
     A change says its day and what is new: ``threshold``, ``operator``, ``closing_date``.
@@ -315,7 +323,7 @@ def _read_changes(form: Form, target: Target, plan: _Plan) -> tuple[Wording, ...
     return tuple(found)
 
 
-def _changed(form: Form, said: Wording, begins: date, target: Target, plan: _Plan) -> Wording:
+def _changed(form: Form, said: Wording, begins: date, target: Target, plan: Plan) -> Wording:
     if not any(form.has(key) for key in CHANGED):
         form.fault("thay đổi phải ghi ít nhất một trong threshold, operator, closing_date")
     rule = Rule(
@@ -345,7 +353,7 @@ def _for_each(form: Form, key: str, values: tuple, indicators: tuple[str, ...]) 
     return (values + values[-1:] * len(indicators))[: len(indicators)]
 
 
-def _read_closing_dates(form: Form, plan: _Plan) -> tuple[date, ...]:
+def _read_closing_dates(form: Form, plan: Plan) -> tuple[date, ...]:
     days = form.days("closing_date")
     for day in days:
         if day != Period.of("month", day).end:
@@ -355,7 +363,7 @@ def _read_closing_dates(form: Form, plan: _Plan) -> tuple[date, ...]:
     return days
 
 
-def _read_citation(form: Form, plan: _Plan) -> tuple[Citation, int]:
+def _read_citation(form: Form, plan: Plan) -> tuple[Citation, int]:
     cited = form.form("citation", f"{form.name}.citation")
     section = cited.text("section") if form.has("citation") else ""
     number = cited.number("bullet")
@@ -367,13 +375,15 @@ def _read_citation(form: Form, plan: _Plan) -> tuple[Citation, int]:
     return Citation(plan.title, plan.number, plan.published, section, bullet), bullet
 
 
-def _read_sentence(form: Form, plan: _Plan, citation: Citation) -> str:
+def _read_sentence(form: Form, plan: Plan, citation: Citation) -> str:
     sentence = unicodedata.normalize("NFC", form.text("sentence"))
     lines = plan.sections.get(citation.section, [])
     said = lines[citation.bullet - 1] if 0 < citation.bullet <= len(lines) else None
     if sentence and plan.sections and sentence != said:
         place = f"chỉ tiêu thứ {citation.bullet}, mục {citation.section or '?'}"
         form.fault(f"câu không khớp từng chữ với văn bản kế hoạch ({place})", "sentence")
+    if plan.example and not sentence.startswith(EXAMPLE):
+        form.fault(f"câu của một ví dụ phải bắt đầu bằng “{EXAMPLE}”", "sentence")
     return sentence
 
 

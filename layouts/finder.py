@@ -8,9 +8,9 @@ from dash import Input, Output, dcc, html
 from flask import g
 
 from kpi import query
-from layouts import places, text
+from layouts import places, plans, text
 from layouts.components import Piece
-from layouts.state import as_of, callback, desk, rows
+from layouts.state import as_of, callback, desk, link, rows
 
 SUGGESTED = 8
 PAUSE = 0.2  # seconds without a key before we ask
@@ -79,8 +79,12 @@ def option(row: dict[str, Any]) -> Piece:
 
 def told(row: dict[str, Any]) -> str:
     """Level and dates of an org unit, the kind of everything else."""
-    if row["kind"] != "org_unit":
-        return {"indicator": "chỉ số", "target": "mục tiêu"}[row["kind"]]
+    if row["kind"] == "indicator":
+        return "chỉ số"
+    if row["kind"] == "target":
+        catalogue = desk().store.catalogue
+        told = plans.other(catalogue.targets[row["id"]].plan)
+        return text.join(["mục tiêu", catalogue.plans[told].short if told else ""])
     return text.join([text.LEVELS_SHORT[row["level"]], places.span(row["opened"], row["closed"])])
 
 
@@ -88,6 +92,7 @@ def address(row: dict[str, Any]) -> str:
     """Where an answer leads: a target to the page of its first indicator."""
     if row["kind"] == "org_unit":
         return places.address(row["id"])
-    targets = desk().store.catalogue.targets
-    first = targets[row["id"]].indicators[0] if row["kind"] == "target" else row["id"]
-    return f"/indicator/{first}"
+    if row["kind"] == "indicator":
+        return f"/indicator/{row['id']}"
+    found = desk().store.catalogue.targets[row["id"]]
+    return link(f"/indicator/{found.indicators[0]}", plan=plans.other(found.plan))

@@ -18,6 +18,7 @@ from layouts import (
     lately,
     pivotcard,
     places,
+    plans,
     revisionlist,
     shell,
     text,
@@ -52,10 +53,14 @@ def layout(**given: Any) -> Piece:
     view = look(asked)
     if view is None:
         return shell.not_found()
+    if absent := plans.absent(view.plan):
+        return shell.desk_page(absent)
     body = _without_source(view) if view.status == "no_source" else _with_source(view)
     return shell.desk_page(
         dcc.Store(id="indicator-view", data=asked),
         _title(view),
+        plans.choice(lambda plan: view.address(plan=plan, figure=""), view.plan, _plans(view.key)),
+        plans.banner(view.plan),
         *body,
         crumbs=shell.crumb(*places.path(view.org_unit, view.indicator["short"])),
     )
@@ -126,8 +131,14 @@ def _whose(view: View) -> list[Piece]:
     ]
     if view.org_unit != home():
         wider = "xem toàn địa bàn" if home() == AREA else f"xem {desk().orgunits[home()].name}"
-        found += [" · ", dcc.Link(wider, href=link(f"/indicator/{view.key}"))]
+        found += [" · ", dcc.Link(wider, href=link(f"/indicator/{view.key}", plan=view.plan))]
     return found
+
+
+def _plans(key: str) -> list[str]:
+    """The plans of which a target measures with an indicator."""
+    catalogue = desk().store.catalogue
+    return [catalogue.targets[one].plan for one in catalogue.targets_of(key)]
 
 
 def _siblings(view: View) -> Piece:
@@ -135,14 +146,16 @@ def _siblings(view: View) -> Piece:
     if view.line is None:
         return None
     bullet = view.line.target["bullet"]
-    rows = ask(query.targets).to_dict("records")
+    rows = ask(query.targets, **plans.named(view.plan)).to_dict("records")
     keys = [key for row in rows if row["bullet"] == bullet for key in split(row["indicators"])]
     if len(keys) < 2:
         return None
     known = indicators()
     links = [
         dcc.Link(
-            known[key]["short"], href=f"/indicator/{key}", className="on" if key == view.key else ""
+            known[key]["short"],
+            href=view.line.address(key),
+            className="on" if key == view.key else "",
         )
         for key in keys
         if key in known

@@ -11,7 +11,7 @@ from ioc.model import WORST_FIRST
 from ioc.rule import parse_rule, satisfies
 from kpi import query
 from layouts import text, theme
-from layouts.state import home, rows, today
+from layouts.state import home, link, rows, today
 
 AREA = "area-qb"
 TITLES = {  # targets of several indicators have no name of their own: in a list, on a tile
@@ -53,6 +53,7 @@ class Line:
     owner: str
     locked: bool  # closed before the plan's end: muted, not an open failure
     assessment: Row = field(default_factory=dict)  # of a target without a number: the one in force
+    plan: str = ""  # as addresses name it; empty: the plan in force
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -118,16 +119,26 @@ class Line:
 
     @property
     def href(self) -> str:
-        return f"/indicator/{self.parts[0].indicator}" if self.parts else "/"
+        return self.address()
+
+    def address(self, indicator: str = "", org_unit: str = "") -> str:
+        """The page of one of its indicators, the first where none is named, about its plan."""
+        name = indicator or (self.parts[0].indicator if self.parts else "")
+        return link(f"/indicator/{name}" if name else "/", org_unit=org_unit, plan=self.plan)
 
 
-def lines(*, org_unit: str = "", **when: Any) -> list[Line]:
-    """All targets in the plan's order, with their standings at one org unit, by default home."""
-    org_unit = org_unit or home()
-    standings = rows(query.standings, org_units=[org_unit], **when)
-    said = rows(query.assessments, org_units=[org_unit], **_instant(when))
-    found = combine(rows(query.targets), standings, indicators(), on=today(), assessments=said)
-    return [line for line in found if line.row or org_unit == AREA]
+def lines(*, org_unit: str = "", plan: str = "", **when: Any) -> list[Line]:
+    """All targets of a plan in its order, with their standings at one org unit, by default home.
+
+    The plan is the one in force where none is named.
+    """
+    org_unit, named = org_unit or home(), {"plan": plan} if plan else {}
+    standings = rows(query.standings, org_units=[org_unit], **named, **when)
+    targets = rows(query.targets, **named)
+    asked = {"targets": [row["target"] for row in targets]} if plan else {}
+    said = rows(query.assessments, org_units=[org_unit], **asked, **_instant(when))
+    found = combine(targets, standings, indicators(), on=today(), assessments=said)
+    return [replace(line, plan=plan) for line in found if line.row or org_unit == AREA]
 
 
 def _instant(when: Row) -> Row:
@@ -150,9 +161,11 @@ def combine(
     """Join the plan's targets with standings, and assessments, of one org unit."""
     said = {row["target"]: row for row in assessments if row["current"]}
     found = {(row["target"], row["indicator"]): row for row in rows}
-    ends = [text.as_date(day) for target in targets for day in split(target["closing_date"])]
-    plan_end = max((end for end in ends if end), default=None)
-    lines = [_line(as_read(target), found, known, plan_end, on) for target in targets]
+    ends: dict[str, date] = {}  # of each plan, its last closing date
+    for target in targets:
+        days = [day for one in split(target["closing_date"]) if (day := text.as_date(one))]
+        ends[target["plan"]] = max([*days, ends.get(target["plan"], date.min)])
+    lines = [_line(as_read(row), found, known, ends[row["plan"]], on) for row in targets]
     return [replace(line, assessment=said.get(line.id, {})) for line in lines]
 
 
@@ -174,7 +187,7 @@ def _line(
     target: Row,
     found: dict[tuple[str, str], Row],
     known: dict[str, Row],
-    plan_end: date | None,
+    plan_end: date,
     on: date,
 ) -> Line:
     names = split(target["indicators"])
@@ -195,7 +208,7 @@ def _line(
     row = found.get((target["target"], "")) or worst([part.row for part in parts])
     if len(parts) == 1 and parts[0].row:
         row = parts[0].row | {"status": row.get("status") or parts[0].row.get("status")}
-    locked = bool(plan_end and parts) and all(
+    locked = bool(parts) and all(
         part.closing and part.closing < plan_end and part.closing < on for part in parts
     )
     return Line(target, row, parts, target.get("owner_name") or "", locked)

@@ -9,7 +9,7 @@ from dash import dcc, html
 
 from ioc.model import OrgUnit
 from kpi import query
-from layouts import components, places, text, theme
+from layouts import components, places, plans, text, theme
 from layouts.components import Piece
 from layouts.lines import AREA, Line, Row, closed, parts_of
 from layouts.slots import Pieces, slot
@@ -24,14 +24,16 @@ class Grid:
     areas: list[OrgUnit]
     standings: dict[tuple[str, str], Row]
     rows: int  # of the file, which holds the parts of a target too
+    plan: str = ""  # as addresses name it
 
     @property
     def across(self) -> list[OrgUnit]:
         return [*self.departments, *self.areas]
 
 
-def grid() -> Grid:
-    """Departments and areas of today, and the standings of all of them."""
+def grid(plan: str = "") -> Grid:
+    """Departments and areas of today, and the standings of all of them, by default of the plan
+    in force."""
     known = desk().orgunits
     departments = [unit for unit in known.population("department", today()) if readable(unit.uid)]
     areas = [
@@ -39,13 +41,15 @@ def grid() -> Grid:
         for unit in known.open_on(today(), ["area"])
         if unit.uid != AREA and not known.is_rest(unit.uid) and readable(unit.uid)
     ]
-    frame = ask(query.standings, org_units=[unit.uid for unit in departments + areas])
+    frame = ask(
+        query.standings, org_units=[unit.uid for unit in departments + areas], **plans.named(plan)
+    )
     standings = {
         (row["target"], row["org_unit"]): row
         for row in frame.to_dict("records")
         if row["indicator"] == ""
     }
-    return Grid(departments, areas, standings, len(frame))
+    return Grid(departments, areas, standings, len(frame), plan)
 
 
 def rows(found: list[Line], over: Grid) -> dict[str, Piece]:
@@ -59,7 +63,7 @@ def rows(found: list[Line], over: Grid) -> dict[str, Piece]:
 
 def card(found: list[Line], over: Grid, shown: Pieces) -> Piece:
     """Targets down, departments and areas across, each against the same threshold."""
-    departments, areas = over.departments, over.areas
+    departments, areas, ended = over.departments, over.areas, plans.ended(over.plan)
     head = [
         html.Tr(
             [
@@ -96,12 +100,14 @@ def card(found: list[Line], over: Grid, shown: Pieces) -> Piece:
         ),
         html.Div([components.status(str(s)) for s in theme.ORDER], className="legend"),
         note=[
-            "Mỗi ô là kết quả chốt của đơn vị so với cùng một mức giao; bấm để xem chi tiết.",
+            f"Mỗi ô là {'kết quả chốt' if ended else 'số hiện nay'} của đơn vị so với cùng một"
+            " mức giao; bấm để xem chi tiết.",
             components.downloads(
                 "/api/v1/standings",
                 link,
                 over.rows,
                 org_unit=",".join(unit.uid for unit in over.across),
+                plan=over.plan,
             ),
         ],
     )
@@ -136,7 +142,7 @@ def _cell(line: Line, unit: OrgUnit, over: Grid) -> Piece:
         html.Span("" if shown == text.NONE else shown),
     ]
     return html.Td(
-        dcc.Link(content, href=link(line.href, org_unit=unit.uid), title=words),
+        dcc.Link(content, href=line.address(org_unit=unit.uid), title=words),
         className=f"m-cell s-{name}{_edge(unit, over)}{' muted' if line.muted else ''}",
         **{"data-org-unit": unit.uid, "data-status": name},
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from dash import ALL, Input, Output, State, dcc, html
 
-from layouts import assessments, components, matrix, shell, text, theme
+from layouts import assessments, components, matrix, plans, shell, text, theme
 from layouts.components import Piece
 from layouts.lines import (
     Line,
@@ -21,7 +21,7 @@ from layouts.lines import (
 )
 from layouts.sentence import says
 from layouts.slots import Pieces, changed, keys, marks, memory, slot
-from layouts.state import callback, desk, link, now
+from layouts.state import callback, desk, link, now, today
 
 HEAD = (
     ("Chỉ tiêu", "c-name"),
@@ -34,14 +34,19 @@ HEAD = (
 )
 
 
-def layout(**_: Any) -> Piece:
-    """The first page: counts, register, matrix."""
-    found, grid = lines(), matrix.grid()
+def layout(plan: str = "", **_: Any) -> Piece:
+    """The first page: counts, register, matrix; of the plan in force, or of the one asked for."""
+    if absent := plans.absent(plan):
+        return shell.desk_page(absent, active="/")
+    found, grid = lines(plan=plan), matrix.grid(plan)
     shown = pieces(found, grid)
     return shell.desk_page(
         memory("register", shown),
-        html.Div(summary(found, shown), id="register-summary"),
-        register(found, shown),
+        dcc.Store(id="register-plan", data=plan),
+        html.Div(summary(found, shown, plan), id="register-summary"),
+        plans.choice(lambda other: link("/", plan=other), plan),
+        plans.banner(plan),
+        register(found, shown, ended=plans.ended(plan)),
         matrix.card(found, grid, shown),
         active="/",
     )
@@ -71,12 +76,14 @@ def pieces(found: list[Line], grid: matrix.Grid) -> dict[str, Piece]:
     State({"slot": "register", "key": ALL}, "id"),
     State({"slot": "register-row", "key": ALL}, "id"),
     State("register-seen", "data"),
+    State("register-plan", "data"),
     prevent_initial_call=True,
 )
-def draw(_live: Any, cells: Any, rows: Any, seen: Any) -> tuple[Any, ...]:
+def draw(_live: Any, cells: Any, rows: Any, seen: Any, plan: Any = "") -> tuple[Any, ...]:
     """Ask again, draw again what changed."""
-    found = lines()
-    shown = pieces(found, matrix.grid())
+    asked = str(plan or "")
+    found = lines(plan=asked)
+    shown = pieces(found, matrix.grid(asked))
     new, targets = marks(shown), keys(rows)
     return (
         changed(shown, new, ["counts"], seen)[0],
@@ -90,39 +97,48 @@ def draw(_live: Any, cells: Any, rows: Any, seen: Any) -> tuple[Any, ...]:
 # ── counts ─────────────────────────────────────────────────────────────────────────────────
 
 
-def summary(found: list[Line], shown: Pieces) -> list[Piece]:
+def summary(found: list[Line], shown: Pieces, plan: str = "") -> list[Piece]:
     """Title and counts per status; never one composite score."""
+    said = plans.plan(plan)
     numeric = sum(line.numeric for line in found)
     rows = sum(len(line.parts) + 1 for line in found)  # a target has one beside its parts
     return [
         html.Div([
-            html.H1("Chỉ tiêu của đề án, giai đoạn 2021–2025"),
+            html.H1(plans.heading(plan)),
             html.P(
-                f"{len(found)} chỉ tiêu, {numeric} có số giao · chốt 31/12/2025"
-                f" · phạm vi: {shell.scope()}",
+                text.join([
+                    f"{len(found)} chỉ tiêu, {numeric} có số giao",
+                    f"chốt {text.day(said.ends)}" if said else "",
+                    f"phạm vi: {shell.scope()}",
+                ]),
                 className="lede",
             ),
         ]),
         html.Div(shown["counts"], className="counts", id="counts"),
-        components.downloads("/api/v1/standings", link, rows),
+        components.downloads("/api/v1/standings", link, rows, plan=plan),
     ]
 
 
 # ── the register ───────────────────────────────────────────────────────────────────────────
 
 
-def register(found: list[Line], shown: Pieces) -> Piece:
-    """A row for every target, in the plan's order."""
+def register(found: list[Line], shown: Pieces, *, ended: bool = True) -> Piece:
+    """A row for every target, in the plan's order; ``ended``: the plan is over."""
     body, last = [], None
     for line in found:
         first = line.target["bullet"] != last
         last = line.target["bullet"]
-        body.append(_row(line, shown, first=first))
+        body.append(_row(line, shown, first=first, ended=ended))
     return html.Section(
         html.Div(
             html.Table(
                 [
-                    html.Thead(html.Tr([html.Th(w, className=c, scope="col") for w, c in HEAD])),
+                    html.Thead(
+                        html.Tr([
+                            html.Th(_heading(c, ended=ended), className=c, scope="col")
+                            for _, c in HEAD
+                        ])
+                    ),
                     html.Tbody(body),
                 ],
                 className="register",
@@ -134,18 +150,24 @@ def register(found: list[Line], shown: Pieces) -> Piece:
     )
 
 
-def _said(column: str) -> dict[str, str]:
+def _heading(column: str, *, ended: bool) -> str:
+    """The heading of a column; while the plan runs its outcomes are not closing ones."""
+    word = next(word for word, name in HEAD if name == column)
+    return word if ended or column != "c-outcome" else "So với tiến độ"
+
+
+def _said(column: str, *, ended: bool = True) -> dict[str, str]:
     """A cell's class, and its heading for a phone, where rows become cards."""
-    return {"className": column, "data-label": next(word for word, c in HEAD if c == column)}
+    return {"className": column, "data-label": _heading(column, ended=ended)}
 
 
-def _row(line: Line, shown: Pieces, *, first: bool) -> Piece:
+def _row(line: Line, shown: Pieces, *, first: bool, ended: bool) -> Piece:
     name = html.Td(_name(line), className="c-name first" if first else "c-name")
     if line.status == "no_source":
         middle = [html.Td(without_source(line), className="c-outcome c-without", colSpan=3)]
     else:
         middle = [
-            slot("register", f"{line.id}:{part}", shown, html.Td, **_said(f"c-{part}"))
+            slot("register", f"{line.id}:{part}", shown, html.Td, **_said(f"c-{part}", ended=ended))
             for part in ("outcome", "bar", "live")
         ]
     return html.Tr(
@@ -172,7 +194,7 @@ def _name(line: Line) -> Piece:
                 html.Span(line.id, className="target-id"),
                 *_sectors(line),
                 components.more(
-                    "Nguyên văn trong đề án",
+                    "Nguyên văn trong đề án" if not line.target["mark"] else "Câu của ví dụ",
                     html.Blockquote(target["sentence"]),
                     html.P(target["citation"], className="cite"),
                     class_name="more quiet",
@@ -227,6 +249,7 @@ def outcome(line: Line) -> Piece:
             html.Span(
                 says(line, line.parts[0]) if shown != text.NONE else "", className="under says-line"
             ),
+            html.Span(needed(row), className="under") if needed(row) else None,
             html.Span("chưa ký chốt", className="under")
             if closed(row) and shown != text.NONE and not text.known(row.get("closing_signed_at"))
             else None,
@@ -235,6 +258,15 @@ def outcome(line: Line) -> Piece:
         ],
         className="outcome",
     )
+
+
+def needed(row: Row) -> str:
+    """cần +1,2 điểm/tháng; đến 20/06/2024 phải có 64,1 %: what an open target still asks for."""
+    need = row.get("required_per_month")
+    if closed(row) or not text.known(need) or not need or not text.known(row.get("pace")):
+        return ""
+    paced = f"đến {text.day(today())} phải có {text.share(row['pace'])}"
+    return f"cần {text.points(need)}/tháng; {paced}"
 
 
 def _part(line: Line) -> Any:
@@ -247,7 +279,7 @@ def _part(line: Line) -> Any:
                     "" if line.early(part) else f"hue-{part.row.get('status')}",
                     label=mark.word,
                 ),
-                dcc.Link(part.label, href=f"/indicator/{part.indicator}"),
+                dcc.Link(part.label, href=line.address(part.indicator)),
                 html.Span(
                     headline(part.row, line.lines),
                     className="figure small",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -11,6 +11,7 @@ from ioc.errors import IocError
 from ioc.model import OrgUnit
 from ioc.period import Grain, Period
 from kpi import query
+from layouts import plans
 from layouts.lines import Line, Part, Row, closed, combine, indicators, split, unsure
 from layouts.state import ask, desk, home, link, rows, today
 from layouts.text import known
@@ -22,7 +23,7 @@ DISTRICTS_END = date(2025, 6, 30)
 PLAN_BEGINS = date(2021, 1, 1)
 GRAINS: tuple[Grain, ...] = ("month", "quarter", "year")
 MOST_YEARS = 30
-FILTERS = ("key", "org_unit", "level", "figure", "sort", "grain", "from", "to", "frame")
+FILTERS = ("key", "org_unit", "level", "figure", "sort", "grain", "from", "to", "frame", "plan")
 """What the address of an indicator's page says; each is an argument of ``look``."""
 SORTS = ("share", "missing", "name")
 """How org units are ranked: worst share first, most missing first, by name."""
@@ -83,6 +84,7 @@ class View:
     latest: Row  # of an indicator that the plan gives no target
     sort: str = SORTS[0]
     frame: str = ""  # of which day the org units are; each period's own where it says nothing
+    plan: str = ""  # whose target it is judged by, as addresses name it; empty: the one in force
 
     @property
     def unit(self) -> OrgUnit:
@@ -127,6 +129,7 @@ class View:
             "sort": "" if self.sort == SORTS[0] else self.sort,
             **self.span.asked,
             **self.framed,
+            "plan": self.plan,
         }
         return link(f"/indicator/{self.key}", **(given | changes))
 
@@ -136,9 +139,10 @@ def look(given: Mapping[str, Any]) -> View | None:
     asked = {name: str(given.get(name) or "") for name in FILTERS}
     catalogue, key = indicators(), asked["key"]
     uid, level = asked["org_unit"] or home(), asked["level"]
-    if key not in catalogue or uid not in desk().orgunits:
+    if key not in catalogue or uid not in desk().orgunits or not plans.plan(asked["plan"]):
         return None
-    targets = ask(query.targets).to_dict("records")
+    named = plans.named(asked["plan"])
+    targets = ask(query.targets, **named).to_dict("records")
     line = part = None
     latest: Row = {}
     frame = asked["frame"] if asked["frame"] in FRAMES else ""
@@ -147,7 +151,7 @@ def look(given: Mapping[str, Any]) -> View | None:
     if name:
         found = ask(query.standings, targets=[name], org_units=[uid], **framed).to_dict("records")
         every = combine(targets, found, catalogue, on=today())
-        line = next(line for line in every if line.id == name)
+        line = replace(next(line for line in every if line.id == name), plan=asked["plan"])
         part = next(p for p in line.parts if p.indicator == key)
     elif catalogue[key]["source"]:
         latest = _latest(catalogue[key], uid, framed)
@@ -155,7 +159,10 @@ def look(given: Mapping[str, Any]) -> View | None:
     ended = bool(part and closed(part.row)) and asked["figure"] != "live"
     periods = span(asked["grain"], asked["from"], asked["to"])
     sort = asked["sort"] if asked["sort"] in SORTS else SORTS[0]
-    return View(key, uid, chosen, ended, catalogue[key], line, part, periods, latest, sort, frame)
+    return View(
+        key, uid, chosen, ended, catalogue[key], line, part, periods, latest, sort, frame,
+        asked["plan"],
+    )  # fmt: skip
 
 
 def _latest(indicator: Row, org_unit: str, framed: Mapping[str, str]) -> Row:

@@ -102,5 +102,5 @@ def test_the_drill_down_and_its_floor_read_the_same_figures(tmp_path: Path):
     finally:
         store.close()
 
-    assert [line.limit for line in found] == [None, None, 2]
+    assert [line.limit for line in found] == [None, None, 2, 2]
     assert [line.size for line in found[:2]] == ["1826 dòng, nhỏ", "151 dòng, nhỏ"]

@@ -263,7 +263,7 @@ def test_rows_are_not_read_to_the_end_only_to_be_counted(get, monkeypatch):
 
     monkeypatch.setattr(answer.Answer, "stream", stream)
     page = get("/api/v1/targets.json?limit=3").json
-    assert page["count"] == 20 and page["next"].endswith("after=3")
+    assert page["count"] == 20 and "&after=3" in page["next"]
     assert len(read) == 3
 
 

@@ -198,7 +198,7 @@ def _history(wall: Wall, line: Line) -> Piece:
                 ],
                 className="history",
             ),
-            code(link(line.href), name),
+            code(line.href, name),
         ],
         className="tile history-tile",
     )

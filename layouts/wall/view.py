@@ -16,7 +16,7 @@ from kpi.query import Steering
 from layouts import sectorview
 from layouts import view as indicator
 from layouts.lines import Line, Row, indicators, lines
-from layouts.state import desk, home, link, rows, today
+from layouts.state import desk, home, rows, today
 from layouts.wall import legibility, scenes
 from layouts.wall.legibility import DIAGONAL, DISTANCE, SHAPE, Plan
 from layouts.wall.scenes import Programme, Scene
@@ -98,7 +98,7 @@ class Wall:
 
     def href(self, line: Line) -> str:
         """The page of a target's indicator, of the org unit that this wall shows."""
-        return link(line.href, org_unit="" if self.org_unit == home() else self.org_unit)
+        return line.address(org_unit="" if self.org_unit == home() else self.org_unit)
 
 
 def programme() -> Programme:

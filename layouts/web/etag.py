@@ -63,7 +63,7 @@ class State:
     @classmethod
     def of(cls, store: Any, asked: Asked, kind: str, who: Principal, now: datetime) -> State:
         """Look at the store. Raises Problem 409 for a further page of a state that is no more."""
-        stamp = query.stamp(store, now, asked.arguments.get("as_of"))
+        stamp = query.stamp(asked.arguments.get("as_of"), store, now)
         state = cls(store, asked, kind, who, now, stamp)
         if asked.filters.get("snapshot", state.page) != state.page:
             raise Problem(409, more={"again": state.again()})
@@ -139,7 +139,7 @@ def tagged(state: State, response: Response) -> Response:
     tag = state.tag
     body = _held(response) if response.is_streamed else response.get_data()
     at = state.asked.arguments.get("as_of")
-    if tag and query.stamp(state.store, state.now, at) != state.stamp:
+    if tag and query.stamp(at, state.store, state.now) != state.stamp:
         tag = ""  # the store moved on while the answer was made
     tag = tag or (_hash(body + repr((state.who.name, state.who.scope)).encode()) if body else "")
     if has(tag):

@@ -24,7 +24,7 @@ COMMON = ("limit", "after", "snapshot", "download", "manifest")
 QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "standings": (
         query.standings,
-        ("target", "indicator", "org_unit", "level", "frame", "to", "on", "as_of"),
+        ("target", "plan", "indicator", "org_unit", "level", "frame", "to", "on", "as_of"),
     ),
     "values": (
         query.values,
@@ -39,7 +39,7 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         query.pivot,
         ("indicator", "org_unit", "level", "grain", "frame", "from", "to", "on", "as_of"),
     ),
-    "targets": (query.targets, ("target", "on", "as_of")),
+    "targets": (query.targets, ("target", "plan", "on", "as_of")),
     "indicators": (query.indicators, ("indicator", "on", "as_of")),
     "org-units": (query.org_units, ("org_unit", "level", "on")),
     "sources": (query.sources, ("source", "as_of")),
@@ -154,6 +154,9 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
     match name:
         case "target":
             return _listed(name, text, store.catalogue.targets, "chỉ tiêu")
+        case "plan":
+            (named,) = _listed(name, text, store.catalogue.plans, "kế hoạch")
+            return named
         case "indicator":
             return _listed(name, text, store.catalogue.indicators, "chỉ số")
         case "org_unit":

@@ -8,6 +8,7 @@ as a process of its own. Both live in Los Angeles; only their figures are Vietna
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,8 +149,13 @@ class House:
         return f"http://127.0.0.1:{self.port}"
 
     def _settle(self) -> None:
-        """The configuration of the deployment: sources of its own, fed indicators."""
+        """The configuration of the deployment: sources of its own, fed indicators, a plan to come.
+
+        The example stands beside the plan everywhere, so that every test also says that nothing
+        of the plan moves by it.
+        """
         (self.config / "indicators").mkdir(parents=True)
+        shutil.copytree(ROOT / "kpi" / "plan" / "examples", self.config / "plan")
         (self.home / "data").mkdir()
         for name in FED:
             text = (ROOT / "kpi" / "indicators" / f"{name}.yaml").read_text(encoding="utf-8")
