@@ -192,17 +192,17 @@ def _hands(
 ) -> byhand.Found:
     """What came by hand in these periods; a stock is that of the last month that has one."""
     base = elements[-1]
-    windows = {}
+    windows, own = {}, {}  # of a stock an org unit has a last month of its own
     for unit in units:
         for period in periods:
             side = read.found.get((base.id, unit.uid, period.key))
             last = period.end
             if side and side[2] and base.over_time == "last" and period.grain != "day":
                 last = Period("month", side[2]).end
-            key = (period.key, last)
+            own[unit.uid, period.key] = key = (period.key, last)
             windows[key] = byhand.Window(key, source, tuple(elements), period.start, last)
     hands = families.hands(snapshot, windows, units, read.families)
-    return {(key[0], uid): hand for (key, uid), hand in hands.items()}  # type: ignore[index]
+    return {(key[0], uid): hands[key, uid] for (uid, _), key in own.items() if (key, uid) in hands}
 
 
 def _by_hand(

@@ -152,3 +152,16 @@ def test_a_closing_figure_and_one_counted_from_records_say_so_too(live, tmp_path
     again = [dossier("tay", "VPUB", "2026-11-02 08:00", "2026-11-03 08:00")]
     assert live.poll(DOSSIERS, again).same == 1
     assert not live.standing("T02b", "I02b")["by_hand"] >= 0
+
+
+def test_a_mark_is_of_the_month_that_an_org_unit_s_own_stock_of_a_quarter_is_of(live, tmp_path):
+    """SYT's own word of September holds, though SNV25's of August, by hand, is its last."""
+    live.poll(STAFF, share(STAFF_OF, "SYT", "2026-09", 80, 100))
+    for code in ("SNV25", "SYT"):
+        live.give(STAFF, share(STAFF_OF, code, "2026-08", 70, 100), tmp_path)
+    live.forward(minutes=5)
+    day = at("2026-09-30 08:00").date()
+    units = [live.store.orgunits.resolve(code, day).uid for code in ("SYT", "SNV25")]
+    found = live.values("I12a", "2026-Q3", org_units=units)
+    marks = dict(zip(found["code"], found["by_hand"].fillna(0), strict=True))
+    assert marks == {"SYT": 0, "SNV25": 1}
