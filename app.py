@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 SANDBOX = "IOC_WITH_SANDBOX"
 WORKERS, THREADS, GRACEFUL = 2, 128, 3
+DRAWING = 300  # seconds that a pack may take to be drawn
 
 INDEX = """<!DOCTYPE html>
 <html lang="vi">
@@ -249,6 +251,21 @@ def check(settings: Settings, _arguments: argparse.Namespace) -> int:
     return 0
 
 
+def load_packs(settings: Settings) -> Any:
+    """The packs that leave by themselves. Raises ConfigError with all faults."""
+    from ioc import packs
+    from ioc.orgunits import OrgUnits
+    from kpi.catalogue import load_catalogue
+
+    catalogue = load_catalogue(settings.config, examples=_is_sample(settings))
+    return packs.load(
+        settings.config,
+        org_units=OrgUnits.load(),
+        targets=catalogue.targets,
+        sectors=catalogue.sectors,
+    )
+
+
 def _validate(settings: Settings) -> None:
     """Load all of the configuration. Raises ConfigError with every fault."""
     from ioc.orgunits import OrgUnits
@@ -260,6 +277,7 @@ def _validate(settings: Settings) -> None:
         OrgUnits.load,
         lambda: scenes.of(settings, load_catalogue(settings.config, examples=_is_sample(settings))),
         lambda: load_sources(settings),
+        lambda: load_packs(settings),
     )
     for load in checks:
         try:
@@ -414,7 +432,7 @@ def web(settings: Settings, _arguments: argparse.Namespace) -> int:
 
 def poll(settings: Settings, arguments: argparse.Namespace) -> int:
     """Poll all sources on schedule, or one of them once."""
-    from connectors import poller, schedule
+    from connectors import packs, poller, schedule
     from kpi import configversions, health
 
     sources = load_sources(settings)
@@ -425,7 +443,12 @@ def poll(settings: Settings, arguments: argparse.Namespace) -> int:
         raise IocError("--confirm phải có tên một nguồn")
     if arguments.source is None:
         _await_sandbox(settings)
-        schedule.run(store, sources, settings)
+        drawing = _Drawing()
+        desk = packs.Desk(load_packs(settings), settings, drawing)
+        try:
+            schedule.run(store, sources, settings, packs=desk)
+        finally:
+            drawing.stop()
         return 0
     source = next((one for one in sources if one.id == arguments.source), None)
     if source is None:
@@ -443,6 +466,90 @@ def poll(settings: Settings, arguments: argparse.Namespace) -> int:
         for one in (done, *given):
             print(json.dumps(one, ensure_ascii=False, indent=2, default=str))
     return 0 if done.get("outcome") in ("ok", "empty") else 1
+
+
+class _Drawing:
+    """Draws packs in a program of its own: the poller carries no screens."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[str] | None = None
+        self._stopped = False
+
+    def __call__(self, name: str, edition: int) -> str:
+        """Make an edition; why it could not be made, empty where it could."""
+        command = [sys.executable, str(ROOT / "app.py"), "pack", name, "--edition", str(edition)]
+        env = {key: value for key, value in os.environ.items() if key != PARENT}
+        if self._stopped:
+            return "bộ thu thập đang dừng"
+        with subprocess.Popen(command, env=env, text=True, stderr=subprocess.PIPE) as self._child:
+            try:
+                _, said = self._child.communicate(timeout=DRAWING)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                return f"vẽ quá {DRAWING} giây"
+        return (
+            "" if self._child.returncode == 0 else (said.strip() or "chương trình vẽ dừng")[-400:]
+        )
+
+    def stop(self) -> None:
+        """End what is being drawn; its slot is made after the next start."""
+        self._stopped = True
+        if self._child is not None and self._child.poll() is None:
+            self._child.kill()
+
+
+def pack(settings: Settings, asked: argparse.Namespace) -> int:
+    """List the packs, or make one: that of its slot, or beside it with ``--now``."""
+    from connectors.packs import Desk
+    from ioc.clock import right_now
+    from kpi import editions
+
+    known = {one.name: one for one in load_packs(settings)}
+    store = open_store(settings, migrate=asked.edition is None)
+    if asked.name is None:
+        for found in known.values():
+            due = found.following(right_now()).astimezone(LOCAL)
+            print(
+                f"{found.name:<16} {found.title} · {found.org_unit} · lần tới {due:%H:%M %d/%m/%Y}"
+            )
+        return 0
+    if asked.name not in known:
+        raise IocError(f"không có gói {asked.name!r}; có: {', '.join(known)}")
+    one, now = known[asked.name], right_now()
+    number = asked.edition
+    if number is None and asked.now:
+        number = editions.by_hand(store, one.name, now)
+    elif number is None:
+        number = editions.claim(store, one.name, one.slot(now), now)
+        if number is None:
+            slot = one.slot(now).astimezone(LOCAL)
+            print(f"Gói của {slot:%H:%M %d/%m/%Y} không phải làm; --now để làm thêm.")
+            return 0
+    folder = _make_pack(settings, store, one, number, mail=asked.mail or not asked.now)
+    print(f"Đã làm {folder}")
+    if asked.edition is None:
+        Desk((), settings, lambda *_: "").deliver(store)
+        made = editions.edition(store, number)
+        if made and (made.waiting or made.failed):
+            how = f"{made.sent} đã gửi, {made.waiting} chờ gửi lại, {made.failed} hỏng"
+            print(f"Thư: {how}. {made.why}")
+            return int(bool(made.failed))
+    return 0
+
+
+def _make_pack(settings: Settings, store: Any, one: Any, number: int, *, mail: bool) -> Path:
+    """Draw an edition of a pack into its folder; where that is."""
+    from kpi import editions
+    from layouts import pack as drawing
+    from layouts import paper
+
+    def drawn(at: Any, found: Any, since: Any, now: Any) -> dict[str, bytes]:
+        said = {"slot": found.slot, "made_at": now, "since": since, "address": settings.address}
+        files = drawing.draw(store, one, at, **said).files
+        printed = paper.pdf(files["pack.html"])
+        return files | ({"pack.pdf": printed} if printed else {})
+
+    return editions.make(store, one, number, settings.data, drawn, mail=mail)
 
 
 def _await_sandbox(settings: Settings, seconds: float = 60.0) -> None:
@@ -699,6 +806,7 @@ COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] =
     "export": (export, "xuất CSV ra màn hình"),
     "export-all": (export_all, "xuất toàn bộ dữ liệu thành thư mục ai cũng đọc được"),
     "import": (import_all, "nạp thư mục của export-all vào bản cài mới"),
+    "pack": (pack, "gói số liệu để in, gửi thư: liệt kê, làm ngay"),
     "backup": (backup, "sao lưu kho số liệu vào một tệp, cả khi đang chạy"),
     "restore": (restore, "khôi phục kho số liệu từ một bản sao lưu"),
     "doctor": (doctor, "khám hệ thống đang chạy"),
@@ -747,6 +855,10 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parsers["export-all"].add_argument(
         "--licence", default="CC-BY-4.0", help="giấy phép của bản công bố; mặc định CC-BY-4.0"
     )
+    parsers["pack"].add_argument("name", nargs="?", help="tên gói; để trống: liệt kê")
+    parsers["pack"].add_argument("--now", action="store_true", help="làm ngay, ngoài lịch")
+    parsers["pack"].add_argument("--mail", action="store_true", help="với --now: gửi cả thư")
+    parsers["pack"].add_argument("--edition", type=int, help=argparse.SUPPRESS)
     parsers["import"].add_argument("folder", type=Path, help="thư mục của ioc export-all")
     _boundary_arguments(parsers["import-boundaries"])
     parsers["backup"].add_argument("file", type=Path, help="tệp .tar.gz, hoặc thư mục (tự đặt tên)")

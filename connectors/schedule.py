@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.lease import Fenced, Lease
+from connectors.packs import Desk
 from connectors.term import Polled, Term
 from ioc.source import Source
 from kpi.store import KpiStore
@@ -34,14 +35,16 @@ def run(
     parent_fd: int | None = None,
     stop: threading.Event | None = None,
     polled: Polled = lambda run: None,
+    packs: Desk | None = None,
 ) -> None:
     """Poll until SIGTERM, SIGINT, ``stop``, or until the parent's end of the pipe closes.
 
     A source never overlaps itself: a turn that comes while its poll still runs is left out.
     Each has a thread of its own, so a hung one delays no other. ``polled`` is told each run.
+    ``packs``: what leaves by itself; none where nobody draws it.
     """
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
-    office = Office(store, sources, settings, polled)
+    office = Office(store, sources, settings, polled, packs)
     try:
         _wait(stop or threading.Event(), parent_fd, office.watch)
     finally:
@@ -51,8 +54,15 @@ def run(
 class Office:
     """Stands for the lease, polls while it is held, and mends what stands still."""
 
-    def __init__(self, store: KpiStore, sources: Sequence[Source], settings: Any, polled: Polled):
-        self._store, self._sources = store, sources
+    def __init__(
+        self,
+        store: KpiStore,
+        sources: Sequence[Source],
+        settings: Any,
+        polled: Polled,
+        packs: Desk | None = None,
+    ):
+        self._store, self._sources, self._packs = store, sources, packs
         self._settings, self._polled = settings, polled
         self._lease = Lease(store, settings.lease)
         self._term: Term | None = None
@@ -104,7 +114,7 @@ class Office:
             self._term = None
         if held and self._term is None:
             guarded = self._store.guarded(self._lease.guard)
-            term = Term(guarded, self._sources, self._settings, self._polled)
+            term = Term(guarded, self._sources, self._settings, self._polled, self._packs)
             if not self._ended.is_set():
                 term.begin()
                 self._term = term

@@ -16,12 +16,13 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.credentials import fingerprint
+from connectors.packs import Desk
 from connectors.poller import poll, poll_given
 from connectors.slots import Slots, Steady
 from ioc.clock import right_now, speed
 from ioc.errors import ConfigError, Transient
 from ioc.source import Source
-from kpi import health, requests
+from kpi import editions, health, requests
 from kpi.foresight import foresee
 from kpi.store import KpiStore
 from kpi.thinning import thin
@@ -32,6 +33,7 @@ STAGGER = 0.2  # seconds between first polls: they do not all start in one insta
 THINNING = timedelta(hours=1)  # versions that nobody can ask for any more are deleted
 FORESEEN = timedelta(minutes=1)  # forecasts that are missing are made, a few at a time
 FORESEEING = 2.0  # seconds of one turn
+PACKS = timedelta(seconds=30)  # packs whose slot has come are made, letters that wait are sent
 ASKED = 1.0  # seconds between looks at what people ask for
 STILL = (1.0, 5.0)  # seconds without a beat: half the shortest period, within these limits
 _NOBODY = "không có tiến trình nào thu thập"
@@ -54,11 +56,20 @@ class _Plan:
 class Term:
     """The scheduler of this term, and what is known of its sources."""
 
-    def __init__(self, store: KpiStore, sources: Sequence[Source], settings: Any, polled: Polled):
+    def __init__(
+        self,
+        store: KpiStore,
+        sources: Sequence[Source],
+        settings: Any,
+        polled: Polled,
+        packs: Desk | None = None,
+    ):
         health.publish_sources(store, list(sources))
         requests.release(store)
         requests.sweep(store, Path(settings.data))
         self._store, self._settings, self._polled = store, settings, polled
+        self._packs = packs
+        editions.abandon(store, right_now())
         newest = health.newest_slots(store)
         # slots never come twice, also when the wall clock was set back since the last term
         self._clock = Steady(max([right_now(), *newest.values()]))
@@ -123,6 +134,9 @@ class Term:
         scheduler.add_job(self._clean, thinning)
         foreseen = IntervalTrigger(seconds=FORESEEN.total_seconds() / speed(), timezone=UTC)
         scheduler.add_job(self._foresee, foreseen)
+        if self._packs is not None:
+            turns = IntervalTrigger(seconds=PACKS.total_seconds() / speed(), timezone=UTC)
+            scheduler.add_job(self._pack, turns, (self._packs,), next_run_time=begin)
         return scheduler
 
     def _beat(self, scheduler: BackgroundScheduler) -> None:
@@ -135,6 +149,15 @@ class Term:
 
     def _foresee(self) -> None:
         foresee(self._store, right_now(), seconds=FORESEEING / speed())
+
+    def _pack(self, packs: Desk) -> None:
+        """A store that is away, or a lease that is lost, leaves what is due to the next turn."""
+        if self._stopped.is_set():
+            return
+        try:
+            packs.turn(self._store)
+        except (SQLAlchemyError, Transient):
+            log.warning("chưa xem được các gói: kho dữ liệu đang bận")
 
     def _take_given(self, scheduler: BackgroundScheduler) -> None:
         """What people gave comes between the polls; a store that is away is asked again later."""

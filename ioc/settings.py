@@ -75,7 +75,8 @@ class Settings:
     config: Path | None = field(
         default=None,
         metadata=_about(
-            "Folder with `sources.yaml`, `wall.yaml` and plan overrides; empty: the product's own"
+            "Folder with `sources.yaml`, `wall.yaml`, `packs.yaml` and plan overrides; empty: the"
+            " product's own"
         ),
     )
     auth: Literal["open", "accounts"] = field(
@@ -93,6 +94,17 @@ class Settings:
     oidc_client_id: str = field(default="", metadata=_about("Name of this product at that issuer"))
     oidc_client_secret: str = field(
         default="", repr=False, metadata=_about("Its secret there; a file or a credential")
+    )
+    smtp_url: str = field(
+        default="",
+        metadata=_about(
+            "Mail server for packs: `smtp://user@host` (must turn to TLS), `smtps://…`; on this"
+            " machine `smtp+insecure://127.0.0.1`; empty: no mail"
+        ),
+    )
+    smtp_from: str = field(default="", metadata=_about("Address that packs are sent from"))
+    smtp_password: str = field(
+        default="", repr=False, metadata=_about("Password at the mail server; a file or credential")
     )
     tile_url: str = field(
         default="",
@@ -162,6 +174,10 @@ class Settings:
         if any(oidc) and not all(oidc):
             names = "IOC_OIDC_ISSUER, IOC_OIDC_CLIENT_ID và IOC_OIDC_CLIENT_SECRET"
             faults.append(Fault(_PLACE, 0, f"{names} phải đặt cùng nhau"))
+        if settings.smtp_url and not settings.smtp_from:
+            faults.append(Fault(_PLACE, 0, "IOC_SMTP_URL cần IOC_SMTP_FROM"))
+        if "@" in settings.smtp_url and not settings.smtp_password:
+            faults.append(Fault(_PLACE, 0, "IOC_SMTP_URL có tài khoản, cần IOC_SMTP_PASSWORD_FILE"))
         if faults:
             raise ConfigError(faults)
         return settings
@@ -280,6 +296,28 @@ def _issuer(text: str) -> str:
     return text.strip()
 
 
+def _mail_server(text: str) -> str:
+    address = _url_of("smtp", "smtps", "smtp+insecure")(text)
+    parts = urlsplit(address)
+    if not parts.hostname or parts.password or parts.path.strip("/"):
+        raise ValueError("phải có dạng smtp://[tài khoản@]máy[:cổng], không kèm mật khẩu")
+    if parts.scheme == "smtp+insecure" and (parts.username or _loopback(parts.hostname)[1]):
+        raise ValueError("smtp+insecure:// chỉ dùng cho chính máy này, không tài khoản")
+    return address
+
+
+def _mail_address(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+", text.strip()):
+        raise ValueError(f"{text!r} không phải địa chỉ thư")
+    return text.strip()
+
+
+def _mail_password(text: str) -> str:
+    if not text.strip().isascii():
+        raise ValueError("chỉ gồm chữ không dấu: nhiều máy chủ thư không nhận chữ khác")
+    return text.strip()
+
+
 def _hops(text: str) -> int:
     if _whole(text) > 5:
         raise ValueError(f"{text!r} không phải số máy trung gian (0 đến 5)")
@@ -336,6 +374,9 @@ _READERS: dict[str, Any] = {
     "secret_key_file": _secret_file,
     "proxy": _hops,
     "oidc_issuer": _issuer,
+    "smtp_url": _mail_server,
+    "smtp_from": _mail_address,
+    "smtp_password": _mail_password,
     "tile_url": _tiles,
     "lease": _lease,
     "sandbox_scale": _scale,

@@ -62,6 +62,7 @@ LEFT = {
     "account account_right session link device api_key": "người và màn hình của một máy",
     "audit audit_head": "nhật ký của một máy, nối bằng mã băm",
     "lease steering": "ai đang thu thập, màn hình đang chiếu gì: của lúc này",
+    "pack_edition pack_delivery": "gói đã gửi cho ai: của một máy; gói nằm trong IOC_DATA/packs",
     "month": "lịch, tự dựng",
 }
 """Tables that stay behind, and why."""

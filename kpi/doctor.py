@@ -68,6 +68,7 @@ def examine(store: KpiStore, settings: Settings) -> Iterator[Finding]:
         ("tiến trình thu thập", _poller),
         ("nguồn", _sources),
         ("bản sao lưu", _backup),
+        ("gói định kỳ", _packs),
         ("tệp bí mật", _secrets),
         ("mã băm bản ghi", _hashes),
         ("số đếm lại", _recount),
@@ -185,6 +186,20 @@ def _backup(_store: KpiStore, settings: Settings) -> Iterator[Finding]:
         yield Finding("bản sao lưu", Level.note, f"cuối cùng lúc {_told(last['at'])}", todo)
     else:
         yield Finding("bản sao lưu", Level.fine, f"{_told(last['at'])}, {last['file']}")
+
+
+def _packs(store: KpiStore, _settings: Settings) -> Iterator[Finding]:
+    for one in health.packs(store):
+        name = f"gói {one.pack}"
+        if one.state == "failed":
+            yield Finding(name, Level.broken, f"chưa làm được: {one.note}", f"ioc pack {one.pack}")
+        elif one.failed:
+            said = f"{one.failed} thư không tới: {one.why}"
+            yield Finding(name, Level.broken, said, "sửa địa chỉ hoặc IOC_SMTP_URL")
+        elif one.waiting:
+            yield Finding(name, Level.note, f"{one.waiting} thư chờ gửi lại: {one.why}")
+        elif one.made_at:
+            yield Finding(name, Level.fine, f"làm lúc {_told(one.made_at)}")
 
 
 def _secrets(_store: KpiStore, settings: Settings) -> Iterator[Finding]:

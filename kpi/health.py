@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from ioc.clock import speed
 from ioc.form import form_of
 from ioc.source import Source
+from kpi.editions import latest as packs
 from kpi.runs import (
     FAILED,
     RunEnded,
@@ -149,6 +150,7 @@ __all__ = [
     "leader",
     "newest_slots",
     "overdue",
+    "packs",
     "publish_sources",
     "watermark",
     "writing",

@@ -524,6 +524,34 @@ config_version = _table(
 )
 sa.Index("config_version_file", config_version.c.file, config_version.c.id)
 
+# --- packs that leave by themselves --------------------------------------------------------------
+pack_edition = _table(
+    "pack_edition",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("pack"),
+    _maybe("slot", Int),  # none: made by hand
+    _need("state"),  # none (before we knew the pack), making, made, failed
+    _need("tries", Int),
+    _need("claimed_at", Int),
+    _maybe("as_of", Int),  # the sealed instant of its figures
+    _maybe("made_at", Int),
+    _need("folder"),
+    _need("note"),
+    rowid=True,
+)
+# no slot is made twice, whoever schedules
+sa.Index("pack_edition_slot", pack_edition.c.pack, pack_edition.c.slot, unique=True)
+pack_delivery = _table(
+    "pack_delivery",
+    _key("edition", Int),
+    _key("recipient"),
+    _need("state"),  # waiting, sending, sent, failed, unsure
+    _need("tries", Int),
+    _need("next_at", Int),
+    _maybe("ended_at", Int),
+    _need("note"),
+)
+
 # --- clock and versions -----------------------------------------------------------------------
 seal = _table("seal", _key("at", Int), _need("reason"))
 topic = _table("topic", _key("name"), _need("version", Int))

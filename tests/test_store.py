@@ -43,7 +43,7 @@ STAFF_OF = "staff_with_computer staff_professional"
 EVERY_TABLE = sorted(schema.metadata.tables)
 ROWIDS = (
     "poll_run rejection request assessment account_right device api_key audit reading_choice"
-    " closing_signature config_version"
+    " closing_signature config_version pack_edition"
 ).split()
 KEYS = {
     "record": "source key",

@@ -6,7 +6,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from kpi import audit, query
+from kpi import audit, health, query
 from layouts import components, text
 from layouts.admin import frame
 from layouts.components import Piece
@@ -19,7 +19,7 @@ def layout(**_: Any) -> Piece:
     """One card for each page of administration, with what it has to say."""
     if not frame.may(frame.OPERATORS):
         return frame.refused()
-    cards = [_sources(), _readings()]
+    cards = [_sources(), _readings(), _packs()]
     if who().role in frame.ADMINS:
         cards += [_people(), _audit()]
     return frame.page("/admin", "Quản trị", LEDE, html.Div(cards, className="columns"))
@@ -50,6 +50,27 @@ def _readings() -> Piece:
         "/admin/readings",
         f"{text.number(unsigned)} trong {text.number(len(found))} số chốt chưa ký.",
     )
+
+
+def _packs() -> Piece:
+    """When the last edition of each pack was made, and whether a letter of it failed."""
+    told = [_edition(one) for one in health.packs(desk().store)]
+    return components.card(
+        "Gói gửi định kỳ",
+        *[html.P(words, className="says") for words in told or ["Chưa có gói nào được làm."]],
+    )
+
+
+def _edition(one: Any) -> str:
+    if one.state == "failed":
+        return f"{one.pack}: chưa làm được, {one.note}"
+    if one.state == "making":
+        return f"{one.pack}: đang làm."
+    mail = [f"{one.sent} thư đã gửi" if one.sent else "",
+            f"{one.waiting} chờ gửi lại" if one.waiting else "",
+            f"{one.failed} KHÔNG gửi được" if one.failed else ""]  # fmt: skip
+    said = text.join([f"{one.pack}: làm {text.minute(one.made_at)}", *mail])
+    return f"{said}. {text.sentence(one.why)}" if one.why else f"{said}."
 
 
 def _people() -> Piece:
