@@ -232,11 +232,8 @@ def _branch(
         return None
     rest = places.by_name(units[1:] if inside else units)
     listed = [inside, *rest] if inside else rest
-    options = [
-        {"label": html.Span([unit.name, html.Span(f" {unit.code}", className="explore-code")]),
-         "value": unit.uid}
-        for unit in listed
-    ]  # fmt: skip
+    # a text and no piece of its own: there are hundreds, and each page draws them all
+    options = [{"label": f"{unit.name} · {unit.code}", "value": unit.uid} for unit in listed]
     communes = sum(unit.level == "commune" for unit in units)
     every = (
         dcc.Link(

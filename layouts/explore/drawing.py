@@ -21,17 +21,12 @@ MOST_CHARTS = 6
 ENDS = 30
 """Org units of a long ranking that are drawn at each end of it."""
 DASHES = ("solid", "6px,4px", "2px,3px", "10px,4px,2px,4px")
-SYMBOLS = (
-    "circle",
-    "square",
-    "diamond",
-    "triangle-up",
-    "cross",
-    "x",
-    "star",
-    "triangle-down",
-    "hexagram",
-)
+SIGNS = {
+    "circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "cross": "✚", "x": "✖",
+    "star": "★", "triangle-down": "▼", "hexagram": "✶",
+}  # fmt: skip
+"""The points of the lines, and the same as letters for their list."""
+SYMBOLS = tuple(SIGNS)
 
 
 def chart(view: Explore, units: list[str]) -> Piece:
@@ -92,7 +87,7 @@ def _lines(view: Explore, key: str, units: list[str]) -> Piece:
 
 
 def _key(at: int) -> Piece:
-    return html.Span(className=f"line-key line-{at}", **{"aria-hidden": "true"})
+    return html.Span(SIGNS[SYMBOLS[at]], className=f"line-key line-{at}", **{"aria-hidden": "true"})
 
 
 def figure(series: list[list[Row]], lines: tuple[Any, ...]) -> figures.Figure:
