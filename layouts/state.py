@@ -39,7 +39,8 @@ UNDATED = frozenset({"org_units", "search"})
 """Questions whose answers are of every epoch: a page in the past may ask them."""
 FILTERS = (
     "q task project sector source kind state org_unit element indicator target plan level grain"
-    " from to on since as_of frame open overdue located days limit after figure sort run period view"
+    " from to on since as_of frame open overdue located days limit after figure sort run period"
+    " view"
 ).split()
 
 
