@@ -604,16 +604,39 @@ def rebuild(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def export(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Write one question as CSV to standard output, as its address would."""
-    from layouts.web import api
+def export(settings: Settings, asked: argparse.Namespace) -> int:
+    """Write one question as a file with its side-car, or to standard output; or make one again."""
+    from layouts.web import exports
 
+    if (asked.question is None) == (asked.reproduce is None):
+        raise IocError("cần một câu hỏi, hoặc --reproduce TỆP")
     store = open_store(settings, migrate=False)
-    given = dict(part.partition("=")[::2] for part in arguments.filter)
-    for chunk in api.export(store, arguments.question, given):
+    if asked.reproduce:
+        found = exports.reproduce(store, asked.reproduce, _about, out=asked.output)
+        print(*found.said, sep="\n")
+        return 0 if found.same else 1
+    given = dict(part.partition("=")[::2] for part in asked.filter)
+    if asked.output:
+        told = exports.save(store, asked.question, given, asked.output, home=settings.address)
+        print(f"{asked.output}: {told['rows']} dòng, SHA-256 {told['sha256']}")
+        print(f"Mô tả: {asked.output}{exports.BESIDE}")
+        return 0
+    for chunk in exports.stream(store, asked.question, given, asked.format):
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
     return 0
+
+
+def _about(file: Path) -> list[list[Any]]:
+    """The cells of the sheet in which a workbook describes itself; none where it is gone."""
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    from layouts.web.workbook import ABOUT
+
+    try:
+        return CalamineWorkbook.from_path(file).get_sheet_by_name(ABOUT).to_python()
+    except CalamineError:
+        return []
 
 
 def export_all(settings: Settings, asked: argparse.Namespace) -> int:
@@ -643,13 +666,13 @@ def import_all(settings: Settings, asked: argparse.Namespace) -> int:
     """Fill a clean install from a data package, and see whether it answers the same."""
     from ioc.clock import right_now
     from kpi import bundle
-    from layouts.web import api
+    from layouts.web import exports
 
     found = bundle.checked(settings, asked.folder)
     store = open_store(settings, migrate=True)
     for said in bundle.import_all(store, settings, asked.folder, found, right_now()):
         print(said)
-    asking = bundle.differing(found, lambda question, given: api.export(store, question, given))
+    asking = bundle.differing(found, lambda question, given: exports.stream(store, question, given))
     compared = dict(asking)
     other = [name for name, differs in compared.items() if differs]
     print(f"Đã hỏi lại {len(compared)} bảng số liệu: {len(compared) - len(other)} giống hệt.")
@@ -803,7 +826,7 @@ COMMANDS: dict[str, tuple[Callable[[Settings, argparse.Namespace], int], str]] =
     "audit": (audit, "nhật ký kiểm toán: verify, export"),
     "config": (config, "các phiên bản của cấu hình: xem, quay lại"),
     "rebuild": (rebuild, "dựng lại mọi số liệu từ các bản ghi đã lưu"),
-    "export": (export, "xuất CSV ra màn hình"),
+    "export": (export, "xuất CSV, XLSX, JSON kèm tệp mô tả; làm lại một tệp đã xuất"),
     "export-all": (export_all, "xuất toàn bộ dữ liệu thành thư mục ai cũng đọc được"),
     "import": (import_all, "nạp thư mục của export-all vào bản cài mới"),
     "pack": (pack, "gói số liệu để in, gửi thư: liệt kê, làm ngay"),
@@ -846,8 +869,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         "what", nargs="?", choices=("sources",), help="khám từng nguồn đã khai báo, không ghi gì"
     )
     parsers["doctor"].add_argument("names", nargs="*", help="chỉ những nguồn này")
-    parsers["export"].add_argument("question", help="standings, values, targets, …")
-    parsers["export"].add_argument("filter", nargs="*", help="bộ lọc, ví dụ org_unit=area-qb")
+    _export_arguments(parsers["export"])
     parsers["export-all"].add_argument("folder", type=Path, help="thư mục mới")
     parsers["export-all"].add_argument(
         "--public", action="store_true", help="chỉ chỉ số công khai, để công bố; không có hồ sơ"
@@ -871,6 +893,23 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         "--replace", action="store_true", help="thay kho đang có; kho cũ được giữ bên cạnh"
     )
     return parser.parse_args(given)
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("question", nargs="?", help="standings, values, targets, …")
+    parser.add_argument("filter", nargs="*", help="bộ lọc, ví dụ org_unit=area-qb decimal=comma")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="tệp .csv, .xlsx hoặc .json; ghi kèm tệp mô tả"
+    )
+    parser.add_argument(
+        "--format", choices=("csv", "xlsx", "json"), default="csv", help="khi ghi ra màn hình"
+    )
+    parser.add_argument(
+        "--reproduce",
+        type=Path,
+        metavar="TỆP",
+        help="làm lại tệp đã xuất, so từng byte; 1 nếu khác",
+    )
 
 
 def _boundary_arguments(parser: argparse.ArgumentParser) -> None:

@@ -210,16 +210,25 @@ def more(summary: Piece, *children: Piece, class_name: str = "") -> Piece:
     return html.Details([html.Summary(summary), *children], className=class_name or "more")
 
 
-def downloads(path: str, link: Any, count: Any, **filters: Any) -> Piece:
-    """The same rows as a file, and how many: the address is the question of the screen."""
-    size = f" · {text.number(count)} dòng" if text.known(count) else ""
+def downloads(path: str, link: Any, count: Any, *, local: bool = False, **filters: Any) -> Piece:
+    """The same rows as files, and how many: the address is the question of the screen.
+
+    ``local`` adds the CSV that a Vietnamese spreadsheet opens by a double click.
+    """
     if not access.may(who().role, "exports", "csv"):
         return None
-    return html.Nav(
-        [
-            html.A(f"CSV{size}", href=link(f"{path}.csv", download=1, **filters), download=""),
-            html.A(f"JSON{size}", href=link(f"{path}.json", **filters), target="_blank"),
-        ],
-        className="downloads",
-        **{"aria-label": "Tải số liệu"},
-    )
+    size = f" · {text.number(count)} dòng" if text.known(count) else ""
+
+    def file(word: str, kind: str, says: str, **dialect: Any) -> Piece:
+        href = link(f"{path}.{kind}", download=1, **dialect, **filters)
+        return html.A(word, href=href, download="", title=says)
+
+    files = [
+        file(f"CSV{size}", "csv", "Dấu phẩy giữa các cột, dấu chấm thập phân"),
+        file("XLSX", "xlsx", "Bảng tính: mã giữ số 0 ở đầu, ngày là ngày, kèm trang mô tả"),
+        html.A("JSON", href=link(f"{path}.json", **filters), target="_blank"),
+    ]
+    if local:
+        says = "Dấu chấm phẩy giữa các cột, dấu phẩy thập phân"
+        files.insert(1, file("CSV Excel VN", "csv", says, decimal="comma"))
+    return html.Nav(files, className="downloads", **{"aria-label": "Tải số liệu"})

@@ -50,7 +50,7 @@ def card(view: View) -> Piece:
         html.Div(table, className="table-scroll pivot-scroll", tabIndex=0),
         html.P(_says(view, found), className="under"),
         note=components.downloads(
-            "/api/v1/pivot", link, len(found), indicator=view.key, **file, **spans
+            "/api/v1/pivot", link, len(found), local=True, indicator=view.key, **file, **spans
         ),
     )
 

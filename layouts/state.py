@@ -24,7 +24,7 @@ from ioc.period import LOCAL
 from ioc.principal import Principal
 from kpi import query
 from layouts import PAGES, access
-from layouts.web.filters import QUESTIONS, ROOT, day_of
+from layouts.web.filters import DIALECT, QUESTIONS, ROOT, day_of
 
 EXTENSION = "ioc"
 TIMELESS = frozenset({
@@ -245,7 +245,7 @@ def filters(given: Mapping[str, Any]) -> dict[str, str]:
 def link(path: str, **given: Any) -> str:
     """An address with its filters, always in the same order: same view, same address."""
     kept = filters({k.rstrip("_"): v for k, v in given.items()})
-    extra = {k: v for k, v in given.items() if k in ("download", "manifest") and v}
+    extra = {k: v for k, v in given.items() if k in ("download", "manifest", *DIALECT) and v}
     text = urlencode(kept | extra)
     return carried(f"{path}?{text}" if text else path)
 

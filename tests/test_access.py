@@ -9,12 +9,14 @@ import inspect
 import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 import app as program
@@ -165,7 +167,7 @@ def test_every_route_page_callback_question_and_export_stands_in_the_matrix(door
     }
     inner = {"at_head", "gauges", "home", "topics"}  # of the machine itself, and of the guard
     assert asking - inner == set(matrix["questions"])
-    assert {"csv", "download", "manifest"} == set(matrix["exports"])
+    assert {"csv", "xlsx", "download", "manifest"} == set(matrix["exports"])
 
 
 def test_the_table_of_the_documents_is_the_matrix():
@@ -241,16 +243,31 @@ def test_every_question_and_every_export_is_open_to_the_roles_of_its_row(door, r
     for name, (question, _) in api.QUESTIONS.items():
         more = {"lineage": "indicator=I02b", "search": "q=a"}.get(name, "")
         asked = access.may(role, "questions", question.__name__)
-        asked &= access.may(role, "routes", "/api/v1/<question>.<any(json, csv):kind>")
+        asked &= access.may(role, "routes", "/api/v1/<question>.<any(json, csv, xlsx):kind>")
         for kind, extra, export in (
             ("json", "", ""),
             ("csv", "", "csv"),
+            ("xlsx", "", "xlsx"),
             ("json", "download=1", "download"),
             ("json", "manifest=1", "manifest"),
         ):
             may = asked and (not export or access.may(role, "exports", export))
             answer = door.ask(f"/api/v1/{name}.{kind}?{more}&{extra}".replace("?&", "?"), who)
-            assert (answer.status_code == 200) == may, (name, kind, extra, answer.text)
+            assert (answer.status_code == 200) == may, (name, kind, extra, answer.data[:300])
+
+
+def sheet_of(data: bytes) -> list[list[Any]]:
+    """The cells of the first sheet of a workbook."""
+    rows = openpyxl.load_workbook(io.BytesIO(data)).worksheets[0].iter_rows()
+    return [[cell.value for cell in row] for row in rows]
+
+
+def words_of(answer: Any) -> str:
+    """All that an answer says; of a workbook its sheets, that on itself too."""
+    if not answer.data.startswith(b"PK"):
+        return answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as parts:
+        return "".join(parts.read(name).decode() for name in parts.namelist())
 
 
 def filled(path: str) -> str:
@@ -313,18 +330,18 @@ def test_an_org_unit_outside_the_scope_is_refused_or_has_no_rows_on_any_channel(
         if "org_unit" not in filters:
             continue
         text = (*ASKED.get(name, ("",)),)[0]
-        for kind in ("json", "csv", "json?manifest=1&", "csv?download=1&"):
+        for kind in ("json", "csv", "xlsx", "json?manifest=1&", "csv?download=1&decimal=comma&"):
             path = f"/api/v1/{name}.{kind}{'' if '?' in kind else '?'}{text}&org_unit={unit}"
             answer = door.ask(path, reader)
-            assert leaks(answer.text) == [], path
+            assert leaks(words_of(answer)) == [], path
             if answer.status_code != 403:
                 empty = answer.json["rows"] == [] if kind == "json" else True
-                assert answer.status_code == 200 and empty, (path, answer.text)
+                assert answer.status_code == 200 and empty, (path, words_of(answer))
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_every_channel_gives_a_reader_the_same_rows(door, scope):
-    """The question itself, JSON, CSV and the file with its side-car."""
+    """The question itself, JSON, CSV in each dialect, XLSX and the file with its side-car."""
     reader = replace(SCOPES[scope], role="analyst")
     store, catalogue = door.world.store, door.world.store.catalogue
     asked = {"first": Period.parse("2025-12"), "last": Period.parse("2025-12")}
@@ -358,6 +375,12 @@ def test_every_channel_gives_a_reader_the_same_rows(door, scope):
         rows = {tuple(str(row[key] or "") for key in keys) for row in answer.records()}
         assert rows == {tuple(str(row[key] or "") for key in keys) for row in found}, name
         assert rows == {tuple(row[key].removeprefix("'") for key in keys) for row in written}, name
+        here = door.ask(f"/api/v1/{name}.csv?decimal=comma&{text}", reader).text
+        guarded = list(csv.DictReader(io.StringIO(here), delimiter=";"))
+        assert rows == {tuple(row[key].removeprefix("'") for key in keys) for row in guarded}, name
+        head, *cells = sheet_of(door.ask(f"/api/v1/{name}.xlsx?{text}", reader).data)
+        table = [dict(zip(head, line, strict=True)) for line in cells]
+        assert rows == {tuple(str(row[key] or "") for key in keys) for row in table}, name
         assert side["rows"] == len(written) == len(found), name
 
 

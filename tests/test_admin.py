@@ -377,7 +377,9 @@ def test_the_page_of_accounts_tells_what_each_role_may_as_it_is_enforced(fresh):
         assert page.title in shown
     ticks = sum(access.may(role, "pages", page.path) for page in PAGES for role in accounts.ROLES)
     ticks += sum(
-        access.may(role, "exports", one) for one in ("csv", "manifest") for role in accounts.ROLES
+        access.may(role, "exports", one)
+        for one in ("csv", "xlsx", "manifest")
+        for role in accounts.ROLES
     )
     assert shown.count("✓") == ticks
 

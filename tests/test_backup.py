@@ -22,7 +22,7 @@ from ioc.errors import IocError
 from ioc.settings import Settings
 from kpi import archive, audit, backup, belongings, evidence, migrate, schema
 from kpi.store import KpiStore, open_store
-from layouts.web import api
+from layouts.web.exports import stream
 from tests.worlds import DOSSIERS, STAFF, World, dossier, dossiers, rows, share
 
 pytest_plugins = ["tests.worlds"]
@@ -86,7 +86,7 @@ def exports(world: World, store: KpiStore) -> list[bytes]:
     """Several questions at instants before and after the seal, as CSV files."""
     instants = [world.now - timedelta(minutes=minutes) for minutes in (1, 63, 68, 90)]
     return [
-        b"".join(api.export(store, question, given | (
+        b"".join(stream(store, question, given | (
             {} if question in ("org-units", "runs") else {"as_of": at.isoformat()})))
         for question, given in QUESTIONS for at in instants
     ]  # fmt: skip

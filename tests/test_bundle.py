@@ -26,7 +26,7 @@ from kpi.geometry import SCHEMATIC
 from kpi.rebuild import check
 from kpi.store import KpiStore, open_store
 from layouts import wall
-from layouts.web import api, packaged
+from layouts.web import exports, packaged
 from tests.test_backup import machine
 from tests.test_pages import Reader
 from tests.worlds import (
@@ -137,7 +137,7 @@ def figures(world: World, store: KpiStore) -> list[bytes]:
     asked += [(q, {"as_of": at.isoformat()}) for q in ("standings", "values") for at in past]
     asked += [("lineage", {"indicator": "I02b", "from": "2026-10", "to": "2026-10"})]
     asked += [("values", {"level": "department", "indicator": "I02b", "from": "2026-09"})]
-    return [b"".join(api.export(store, question, given)) for question, given in asked]
+    return [b"".join(exports.stream(store, question, given)) for question, given in asked]
 
 
 def the_wall(world: World, store: KpiStore, folder: Path) -> str:
@@ -171,7 +171,7 @@ def test_a_clean_install_on_either_database_answers_as_the_first_did(
         assert evidence.miscounted(store) == []
         assert check(store, lived.now).differences == 0
         found = bundle.checked(another, tmp_path / "out")
-        told = dict(bundle.differing(found, lambda q, given: api.export(store, q, given)))
+        told = dict(bundle.differing(found, lambda q, given: exports.stream(store, q, given)))
         assert len(told) == 6 and not any(told.values())
 
 

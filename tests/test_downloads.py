@@ -26,7 +26,8 @@ from ioc.period import LOCAL
 from ioc.settings import Settings
 from kpi import answer, health, intake
 from kpi.store import open_store
-from layouts.web import api, cache, downloads, filters
+from layouts.web import api, cache, dialect, downloads, exports, files, filters
+from layouts.web.problems import Problem
 
 HERE = "http://127.0.0.1:8050"
 EXPORTS = ("standings", "values")
@@ -129,7 +130,7 @@ def test_csv_and_json_say_the_same_in_the_same_columns(get, question):
     for row, named in zip(rows, document["rows"], strict=True):
         assert list(named) == columns[:-3]
         for name in set(named) - moving:
-            assert row[name] == downloads.cell(named[name]), name
+            assert row[name] == dialect.cell(named[name]), name
 
 
 def test_a_download_begins_with_a_bom_and_has_a_name_and_a_plain_answer_neither(get):
@@ -223,7 +224,7 @@ def test_an_export_as_of_today_is_pinned_to_its_instant(get):
 
 
 def test_more_rows_than_the_cap_are_refused_and_never_cut_short(get, monkeypatch):
-    monkeypatch.setattr(api, "WHOLE", 10)
+    monkeypatch.setattr(files, "WHOLE", 10)
     for kind in ("csv", "json"):
         answer = get(f"/api/v1/targets.{kind}?download=1")
         assert answer.status_code == get(f"/api/v1/records.{kind}?download=1").status_code == 413
@@ -242,14 +243,14 @@ def test_what_polls_left_is_refused_beyond_the_cap_before_a_byte_is_sent(
     for number in range(2, 4):
         wrong = dossier(number, "99999", datetime(2025, 4, 1, 9, tzinfo=LOCAL), online=True)
         poll_of(loaded, [wrong], datetime.now(UTC))
-    monkeypatch.setattr(api, "WHOLE", 2)
+    monkeypatch.setattr(files, "WHOLE", 2)
     monkeypatch.setattr(filters, "WHOLE", 2)
     for address in ("csv", "csv?download=1", "csv?limit=1", "json?download=1"):
         refused = get(f"/api/v1/{question}.{address}")
         assert refused.status_code == 413, address
         assert "3 dòng, quá 2 dòng" in refused.json["detail"]
     with pytest.raises(IocError, match="quá 2 dòng"):
-        list(api.export(loaded, question, {}))
+        list(exports.stream(loaded, question, {}))
 
 
 def test_rows_are_not_read_to_the_end_only_to_be_counted(get, monkeypatch):
@@ -300,9 +301,14 @@ def test_a_download_keeps_its_headers_when_it_comes_from_the_cache(get):
 
 
 def test_an_answer_of_unknown_length_breaks_off_visibly_at_the_cap(get, monkeypatch):
-    monkeypatch.setattr(api, "WHOLE", 10)
-    with pytest.raises(RuntimeError):
+    monkeypatch.setattr(files, "WHOLE", 10)
+    for kind in ("csv", "xlsx"):
+        refused = get(f"/api/v1/standings.{kind}")
+        assert refused.status_code == 413 and "Hơn 10 dòng" in refused.json["detail"]
+    monkeypatch.setattr(downloads, "CHUNK", 3)  # so that some rows leave before it is known
+    with pytest.raises(Problem):
         assert get("/api/v1/standings.csv").data
+    assert get("/api/v1/standings.xlsx").status_code == 413
 
 
 @pytest.mark.parametrize("question", ["targets", "records"])
@@ -327,7 +333,7 @@ STARTS = ["=", "+", "-", "@", "\t", "\r", "\n", "'", "''", "＝", "＋", "=cmd|'
 def test_no_text_becomes_a_formula_and_every_text_comes_back_as_it_was(start, rest):
     text = start + rest
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow([downloads.cell(text), "x"])
+    csv.writer(buffer, lineterminator="\r\n").writerow([dialect.cell(text), "x"])
     read = next(csv.reader(io.StringIO(buffer.getvalue(), newline="")))[0]
     assert not read.startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"))
     assert original(read) == text
@@ -352,7 +358,7 @@ def test_a_unit_named_as_a_formula_is_exported_inert_and_comes_back_unchanged(
 
 
 def test_negative_numbers_stay_numbers():
-    assert [downloads.cell(x) for x in (-5.0, -0.25, 1e-7, 12.0, float("nan"), None)] == [
+    assert [dialect.cell(x) for x in (-5.0, -0.25, 1e-7, 12.0, float("nan"), None)] == [
         "-5", "-0.25", "1e-07", "12", "", "",
     ]  # fmt: skip
 
@@ -453,7 +459,7 @@ def test_a_thousand_hostile_addresses_never_break_the_server(get):
 def test_the_command_writes_the_same_bytes_as_the_address(get, loaded):
     at = "2026-01-01T00:00:00+07:00"
     given_filters = {"indicator": "I02b", "as_of": at}
-    written = b"".join(api.export(loaded, "values", given_filters))
+    written = b"".join(exports.stream(loaded, "values", given_filters))
     assert written == get("/api/v1/values.csv", query_string=given_filters).data
 
 

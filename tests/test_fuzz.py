@@ -18,14 +18,25 @@ TEXTS = (
     "%00", "\x00", "\ud7ff", "🙂" * 9, "{}", "[]", "NaN", "null", "a,b,,c", "=cmd|' /C calc'!A0",
 )  # fmt: skip
 NAMES = sorted({name for _, some in filters.QUESTIONS.values() for name in some})
-NAMES += ["limit", "after", "download", "manifest", "x", "self", "__class__", ""]
+NAMES += [
+    "limit",
+    "after",
+    "download",
+    "manifest",
+    "separator",
+    "decimal",
+    "x",
+    "self",
+    "__class__",
+    "",
+]
 VALUES: tuple[Any, ...] = (None, True, -1, 1e308, "", "x", [], {}, [[]], {"id": {}}, TEXTS[4])
 
 
 def address(dice: random.Random) -> str:
     """An address under /api, near enough to a good one to be read."""
     question = dice.choice([*filters.QUESTIONS, "nothing", "..", "%2e%2e", quote("tỉnh")])
-    kind = dice.choice(("json", "json", "csv", "xml", ""))
+    kind = dice.choice(("json", "json", "csv", "xlsx", "xml", ""))
     pairs = [(dice.choice(NAMES), dice.choice(TEXTS)) for _ in range(dice.randrange(4))]
     text = "&".join(f"{name}={quote(value, errors='replace')}" for name, value in pairs)
     return f"/api/v1/{question}.{kind}?{text}"

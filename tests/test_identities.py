@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import sqlite3
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -298,11 +299,15 @@ def shown(store: Any, folder: Path, source: str) -> Iterator[tuple[str, bytes]]:
     asked = {"lineage": "indicator=I02b&from=2025&to=2025", "search": "q=nguyen"}
     asked |= {"values": "indicator=I02b&level=commune&from=2025-01&to=2025-03"}
     for question in api.QUESTIONS:
-        for kind in ("csv", "json"):
+        for kind in ("csv", "json", "xlsx"):
             address = f"/api/v1/{question}.{kind}?{asked.get(question, '')}"
             reply = client.get(address, base_url=HERE)
             assert reply.status_code < 500, address
-            yield address, reply.data
+            body = reply.data
+            if kind == "xlsx":
+                with zipfile.ZipFile(io.BytesIO(body)) as parts:
+                    body = b"".join(map(parts.read, parts.namelist()))
+            yield address, body
     for page in ("/_dash-layout", f"/api/v1/runs.json?source={source}", "/metrics", "/healthz"):
         yield page, client.get(page, base_url=HERE).data
 

@@ -100,12 +100,17 @@ def test_who_has_taken_the_rows_of_a_day_takes_no_more(door):
     assert browser.client.get(address, base_url=HERE).status_code == 429
 
 
-def test_a_csv_is_an_export_whether_it_says_so_or_not(door):
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_a_file_of_rows_is_an_export_whether_it_says_so_or_not(door, kind):
     browser = door.inside("lan", role="analyst")
     door.server.extensions["ioc.limits"].export.most = 1
     for status in (200, 429):
-        answer = browser.client.get("/api/v1/indicators.csv", base_url=HERE)
+        answer = browser.client.get(f"/api/v1/indicators.{kind}", base_url=HERE)
         assert answer.status_code == status and answer.data
+    [entry] = door.told("export")
+    assert entry.detail["file"] == kind and entry.detail["rows"] > 5
+    windows = door.server.extensions["ioc.limits"]
+    assert windows.rows.held["lan"][1] == entry.detail["rows"]
 
 
 @pytest.mark.parametrize("address", ["/api/v1/indicators.json", "/api/v1/standings.json"])

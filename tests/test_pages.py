@@ -430,7 +430,10 @@ def test_the_pivot_of_a_page_has_the_rows_of_its_file(reader):
     for asked in ({"level": "department"}, {"grain": "month", "from": "2025-11", "to": "2026-02"}):
         pieces = reader.see(indicator.layout, key="I02b", **asked)
         (table,) = [p for p in pieces if getattr(p, "className", "") == "pivot"]
-        (file,) = [p.href for p in pieces if "/pivot.csv" in (getattr(p, "href", None) or "")]
+        file, here, book = [
+            p.href for p in pieces if "/pivot." in (getattr(p, "href", None) or "")
+        ][:3]
+        assert here.endswith("decimal=comma") and book == file.replace(".csv", ".xlsx")
         told = reader.app.server.test_client().get(file, base_url="http://127.0.0.1").text
         lines = list(csv.DictReader(io.StringIO(told.lstrip("\ufeff"))))
         drawn = [p for p in walk(table) if type(p).__name__ == "Td" and words([p])]

@@ -29,7 +29,8 @@ WARNS = {
 def powers() -> Piece:
     """Which role may open which page and take files away: the access matrix, as it is enforced."""
     lines = [(page.title, "pages", page.path) for page in PAGES]
-    lines += [("Tải tệp CSV", "exports", "csv"), ("Tải kèm lý lịch tệp", "exports", "manifest")]
+    lines += [("Tải tệp CSV", "exports", "csv"), ("Tải tệp XLSX", "exports", "xlsx")]
+    lines += [("Tải kèm lý lịch tệp", "exports", "manifest")]
     rows = [
         (title, *("✓" if access.may(role, kind, name) else "" for role in accounts.ROLES))
         for title, kind, name in lines

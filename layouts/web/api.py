@@ -5,28 +5,27 @@ seals this instant first, so that the address in ``Content-Location`` answers th
 ever; the side-car says how many rows they hold and what their hash is.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
+from urllib.parse import urljoin
 
 import orjson
 from flask import Flask, Response, g, request
 
 from ioc.clock import right_now
-from ioc.errors import IocError
 from ioc.period import LOCAL
 from ioc.principal import Principal
 from layouts import access, state
-from layouts.web import downloads, etag
-from layouts.web.filters import KEYSET, QUESTIONS, ROOT, TIMELESS, WHOLE, Asked, once, read
+from layouts.web import described, etag
+from layouts.web.dialect import instant
+from layouts.web.files import File, fleeting, sealed, without
+from layouts.web.filters import QUESTIONS, ROOT, TIMELESS, Asked, once, one_dialect, read
 from layouts.web.problems import Problem
 
-PAGE = 10_000
-"""Rows of one JSON page when no ``limit`` is given."""
-
-
+ADDRESS = f"{ROOT}/<question>.<any(json, csv, xlsx):kind>"
 Taken = Callable[[Principal, str, str, dict[str, str], int], None]
 """Counts and takes down what left: who, question, kind of file, filters, rows."""
 Note = Callable[[int], None]
@@ -35,20 +34,18 @@ Note = Callable[[int], None]
 def install(server: Flask, store: Any, cache: Any, taken: Taken = lambda *_what: None) -> None:
     """Serve every question, and an honest 404 for everything else under ``/api``."""
 
-    @server.get(f"{ROOT}/<question>.<any(json, csv):kind>")
+    @server.get(ADDRESS)
     def answer(question: str, kind: str) -> Response:
         now, who = right_now(), g.principal
         asked = read(question, once(request.args.lists()), store, now)
+        one_dialect(asked.filters, kind)
         access.check(who, "questions", QUESTIONS[question][0].__name__)
-        for name in {kind, *asked.filters} & {"csv", "download", "manifest"}:
+        for name in {kind, *asked.filters} & {"csv", "xlsx", "download", "manifest"}:
             access.check(who, "exports", name)
-        exports = bool({"download", "manifest"} & asked.filters.keys())
-        fleeting = asked.arguments.get("as_of", now) == now  # none given, or the date of today
-        if exports and fleeting and "as_of" in QUESTIONS[question][1]:
+        if {"download", "manifest"} & asked.filters.keys() and fleeting(asked, now):
             if request.method == "HEAD":
                 raise Problem(405, "Xuất dữ liệu cần GET.")
-            at = downloads.instant(store.seal(now))
-            asked = read(question, asked.filters | {"as_of": at}, store, now)
+            asked = sealed(store, asked, now)
 
         state_of = etag.State.of(store, asked, kind, who, now)
         asked = replace(asked, page=state_of.page)
@@ -60,11 +57,12 @@ def install(server: Flask, store: Any, cache: Any, taken: Taken = lambda *_what:
         if (held := etag.unchanged(state_of)) is not None:
             return held
         if "manifest" in asked.filters:
-            response = _side_car(store, who, asked, kind, now, note)
-        elif kind == "csv":
-            response = _csv(store, who, asked, note)
-        else:
+            file = File.of(store, who, without(asked, "manifest"), kind)
+            response = _side_car(file, now, note)
+        elif kind == "json":
             response = _json(store, who, asked, cache, note)
+        else:
+            response = _file(File.of(store, who, asked, kind), note)
         state_of.hold()
         return etag.tagged(state_of, response)
 
@@ -72,26 +70,6 @@ def install(server: Flask, store: Any, cache: Any, taken: Taken = lambda *_what:
     @server.route("/api/<path:path>")
     def nothing(path: str) -> Response:
         raise Problem(404, f"Không có địa chỉ dữ liệu /api/{path}.")
-
-
-def export(
-    store: Any, question: str, given: Mapping[str, str], who: Principal | None = None
-) -> Iterator[bytes]:
-    """The CSV of one question, as its address gives it: to whoever sits at this machine, or to
-    ``who``."""
-    try:
-        asked = read(question, given, store, right_now())
-        yield from _file(_answer(store, who or Principal.local_admin(), asked), asked, "csv")
-    except Problem as problem:
-        raise IocError(problem.detail) from problem
-
-
-def _answer(store: Any, who: Principal, asked: Asked) -> Any:
-    ask, _ = QUESTIONS[asked.question]
-    if asked.question in KEYSET:
-        one_more = asked.limit and asked.limit + 1  # so that the last page knows that it is
-        return ask(store, who, **asked.arguments, limit=one_more, after=asked.after or None)
-    return ask(store, who, **asked.arguments)
 
 
 def _json(store: Any, who: Principal, asked: Asked, cache: Any, note: Note) -> Response:
@@ -108,130 +86,50 @@ def _json(store: Any, who: Principal, asked: Asked, cache: Any, note: Note) -> R
         if kept and "rows" in kept:
             note(kept["rows"])
             return Response(kept["body"], headers=kept["headers"], mimetype="application/json")
-    answer, seen = _answer(store, who, asked), downloads.Seen()
-    body = b"".join(_file(answer, asked, "json", seen))
-    headers = _headers(asked, answer, "json")
-    note(seen.count)
+    file = File.of(store, who, asked, "json")
+    body = b"".join(file.bytes())
+    headers = _headers(file)
+    note(file.seen.count)
     if key:
-        cache.set(key, {"body": body.decode(), "headers": headers, "rows": seen.count})
+        cache.set(key, {"body": body.decode(), "headers": headers, "rows": file.seen.count})
     return Response(body, headers=headers, mimetype="application/json")
 
 
-def _csv(store: Any, who: Principal, asked: Asked, note: Note) -> Response:
-    answer, seen = _answer(store, who, asked), downloads.Seen()
-    chunks = _noted(_file(answer, asked, "csv", seen), seen, note)
-    first = next(chunks)  # what fails, fails before the status is sent
-    headers = _headers(asked, answer, "csv")
-    response = Response(chain((first,), chunks), headers=headers, mimetype="text/csv")
-    response.call_on_close(chunks.close)  # a reader that breaks off frees the snapshot at once
+def _file(file: File, note: Note) -> Response:
+    parts = _noted(file, note)
+    first = next(parts)  # what fails, fails before the status is sent
+    stream = chain((first,), parts)
+    response = Response(stream, headers=_headers(file), mimetype=described.TYPES[file.kind])
+    response.call_on_close(parts.close)  # a reader that breaks off frees the snapshot at once
     return response
 
 
-def _noted(
-    chunks: Iterator[bytes], seen: downloads.Seen, note: Note
-) -> Generator[bytes, None, None]:
-    """The same chunks; what left of them is taken down, also where the reader broke off."""
+def _noted(file: File, note: Note) -> Generator[bytes, None, None]:
+    """The bytes of a file; what left of it is taken down, also where the reader broke off."""
     try:
-        yield from chunks
+        yield from file.bytes()
     finally:
-        note(seen.count)
+        note(file.seen.count)
 
 
-def _headers(asked: Asked, answer: Any, kind: str) -> dict[str, str]:
+def _headers(file: File) -> dict[str, str]:
     """A file's name, the address that gives it again, and where its side-car is."""
-    if "download" not in asked.filters:
+    if "download" not in file.asked.filters:
         return {}
-    name = downloads.file_name(asked.question, answer, kind)
-    described = asked.address(kind, manifest="1")
+    described_at = file.asked.address(file.kind, manifest="1")
     return {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "Content-Location": asked.address(kind),
-        "Link": f'<{described}>; rel="describedby"',
+        "Content-Disposition": f'attachment; filename="{file.name}"',
+        "Content-Location": file.asked.address(file.kind),
+        "Link": f'<{described_at}>; rel="describedby"',
     }
 
 
-def _side_car(
-    store: Any, who: Principal, asked: Asked, kind: str, now: datetime, note: Note
-) -> Response:
-    """What stands beside a file: what it is, what it holds, and the hash of its very bytes."""
-    file = replace(asked, filters={k: v for k, v in asked.filters.items() if k != "manifest"})
-    answer = _answer(store, who, file)
-    seen = downloads.Seen()
-    document = {
-        "file": downloads.file_name(asked.question, answer, kind),
-        "address": file.address(kind),
-        "question": asked.question,
-        "filters": {k: v for k, v in file.filters.items() if k != "download"},
-        "exporter": who.name,
-        "exported_at": downloads.instant(now),
+def _side_car(file: File, now: datetime, note: Note) -> Response:
+    """What stands beside a file: what it is, what it holds, who took it when, and its hash."""
+    document = file.side_car() | {
+        "permalink": urljoin(request.url_root, file.asked.address(file.kind)),
+        "exporter": file.who.name,
+        "exported_at": instant(now),
     }
-    document |= downloads.manifest(answer, _file(answer, file, kind, seen), seen)
-    note(seen.count)
+    note(file.seen.count)
     return Response(orjson.dumps(document, option=orjson.OPT_INDENT_2), mimetype="application/json")
-
-
-def _file(
-    answer: Any, asked: Asked, kind: str, seen: downloads.Seen | None = None
-) -> Iterator[bytes]:
-    """The bytes of an answer: a file and its side-car both come from here."""
-    seen = seen or downloads.Seen()
-    if asked.question in KEYSET:
-        yield from _keyset(answer, asked, kind, seen)
-        return
-    if (answer.matching or 0) > WHOLE:
-        raise _too_many(answer.matching)
-    whole = kind == "csv" or "download" in asked.filters
-    limit = asked.limit or (WHOLE if whole else PAGE)
-    # what an instant or our own files decide stays the same while the data version moves on
-    versioned = "as_of" not in asked.filters and not (whole and asked.question in TIMELESS)
-    stream = answer.stream()
-    if kind == "csv":
-        rows = islice(stream, asked.after, asked.after + limit)
-        yield from downloads.csv_bytes(
-            answer,
-            seen.rows(answer, rows),
-            bom="download" in asked.filters,
-            versioned=versioned,
-        )
-        if asked.limit is None and next(stream, None) is not None:
-            raise RuntimeError(f"{asked.question}: more than {WHOLE} rows")  # the file breaks off
-        return
-    skipped = sum(1 for _ in islice(stream, asked.after))
-    page = list(seen.rows(answer, islice(stream, limit)))
-    if len(page) == limit and answer.matching is not None:
-        count = answer.matching
-    else:
-        count = skipped + len(page) + sum(1 for _ in stream)
-    more = count > asked.after + len(page)
-    if more and whole and asked.limit is None:
-        raise _too_many(count)
-    following = asked.following(str(asked.after + limit)) if more else None
-    yield from downloads.json_bytes(
-        answer, page, count=count, following=following, versioned=versioned
-    )
-
-
-def _keyset(answer: Any, asked: Asked, kind: str, seen: downloads.Seen) -> Iterator[bytes]:
-    """The same of a question whose next rows follow a row: it is never read from its start."""
-    whole = asked.limit is None and (kind == "csv" or "download" in asked.filters)
-    versioned = "as_of" not in asked.filters
-    count = answer.count() if kind == "json" or whole else 0
-    if whole and count > WHOLE:
-        raise _too_many(count)
-    if kind == "csv":
-        bom = "download" in asked.filters
-        rows = seen.rows(answer, islice(answer.stream(), asked.limit))
-        yield from downloads.csv_bytes(answer, rows, bom=bom, versioned=versioned)
-        return
-    size = WHOLE if whole else asked.limit or PAGE
-    stream = answer.stream()
-    page = list(seen.rows(answer, islice(stream, size)))
-    more = next(stream, None) is not None
-    following = asked.following(answer.place(page[-1])) if more else None
-    yield from downloads.json_bytes(
-        answer, page, count=count, following=following, versioned=versioned
-    )
-
-
-def _too_many(count: int) -> Problem:
-    return Problem(413, f"{count} dòng, quá {WHOLE} dòng của một tệp: hãy lọc hẹp hơn.")

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from ioc.model import Level
 from ioc.period import GRAINS, LOCAL, Period
 from kpi import query
+from layouts.web.dialect import DECIMALS, SEPARATORS
 from layouts.web.problems import Problem
 
 ROOT = "/api/v1"
@@ -20,7 +21,9 @@ WHOLE = 1_000_000
 """Rows of one file: over it an export is refused, never cut short."""
 
 FLAGS = ("download", "manifest", "open", "overdue", "located")
-COMMON = ("limit", "after", "snapshot", "download", "manifest")
+DIALECT = {"separator": SEPARATORS, "decimal": DECIMALS}
+KINDS = ("csv", "json", "xlsx")
+COMMON = ("limit", "after", "snapshot", "download", "manifest", *DIALECT)
 QUESTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "standings": (
         query.standings,
@@ -118,7 +121,8 @@ def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> 
     for name in FLAGS:
         if filters.get(name, "1") != "1":
             raise _bad(name, "chỉ có thể là 1")
-    read.pop("snapshot", None)
+    for name in ("snapshot", *DIALECT):
+        read.pop(name, None)
     limit, after = read.pop("limit", None), read.pop("after", 0)
     if question in KEYSET:
         after = filters.get("after", "")
@@ -167,9 +171,9 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             return _listed(name, text, store.catalogue.portfolio.projects, "dự án")
         case "sector":
             return _listed(name, text, store.catalogue.sectors, "lĩnh vực")
-        case "level" | "grain" | "frame":
+        case "level" | "grain" | "frame" | "separator" | "decimal":
             known = {"level": get_args(Level), "grain": GRAINS, "frame": query.FRAMES}
-            allowed = known[name]
+            allowed = (known | DIALECT)[name]
             if text not in allowed:
                 raise _bad(name, f"{text!r} không có; chọn {', '.join(allowed)}")
             return text
@@ -226,6 +230,15 @@ def as_of(text: str, now: datetime, name: str = "as_of") -> datetime:
 def day_of(instant: datetime) -> date:
     """The local day that an instant of knowledge is about: midnight ends the day before it."""
     return (instant - timedelta(microseconds=1)).astimezone(LOCAL).date()
+
+
+def one_dialect(filters: Mapping[str, str], kind: str) -> None:
+    """Refuse a dialect where there is none, and one in which a number would need quotes."""
+    for name in DIALECT:
+        if name in filters and kind != "csv":
+            raise _bad(name, f"chỉ dùng cho tệp CSV, tệp {kind} không có")
+    if (filters.get("separator"), filters.get("decimal")) == ("comma", "comma"):
+        raise _bad("separator", "số thập phân đã dùng dấu phẩy; chọn semicolon hoặc tab")
 
 
 def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime) -> None:

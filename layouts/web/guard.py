@@ -38,7 +38,7 @@ FORWARDED = (
 )
 INNER = frozenset({"/readyz", "/metrics"})
 """What they say of sources and targets is for this machine itself, and for a program's key."""
-FILES = (".csv", ".jsonl")
+FILES = (".csv", ".xlsx", ".jsonl")
 """Addresses that are files whatever is asked of them."""
 POLICY = (
     "default-src 'none'; script-src 'self' {hashes}; style-src-elem 'self' 'unsafe-inline';"

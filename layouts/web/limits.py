@@ -20,6 +20,8 @@ from layouts.web.problems import Problem
 
 KEYS = 4_096
 """Keys that a window remembers; the one that was silent longest goes first."""
+FILES = (".csv", ".xlsx")
+"""Data addresses that are files whatever is asked of them."""
 ROWS = 2_000_000
 """Rows that one account may take within a day from data addresses, from each process."""
 
@@ -91,7 +93,7 @@ def install(server: Flask, settings: Settings) -> Limits:
 def exports() -> bool:
     """Whether this request takes a file away."""
     asked = {"download", "manifest"} & request.args.keys()
-    return request.path.startswith("/api/") and bool(asked or request.path.endswith(".csv"))
+    return request.path.startswith("/api/") and bool(asked or request.path.endswith(FILES))
 
 
 def check(window: Window, key: str, what: str, *, cost: int = 1) -> None:

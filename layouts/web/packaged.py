@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from ioc.principal import Principal
-from layouts.web import api, downloads
+from layouts.web import exports
+from layouts.web.dialect import instant
 
 FIRST, LAST_DISTRICTS = "2021-01", "2025-06"
 PUBLIC = Principal("công khai", "viewer", None, frozenset({"public"}))
@@ -34,7 +35,7 @@ def answers(
     store: Any, at: datetime, who: Principal
 ) -> Iterator[tuple[str, str, str, dict[str, str], Iterator[bytes]]]:
     """Name, title, question, filters and bytes of each answer as of an instant."""
-    as_of = {"as_of": downloads.instant(at)}
+    as_of = {"as_of": instant(at)}
     known = store.catalogue.indicators.values()
     readable = ",".join(one.id for one in known if who.may_read_class(one.access))
     every = {"indicator": readable, "from": FIRST}
@@ -47,4 +48,4 @@ def answers(
         listed.append((f"values-{name}", f"giá trị theo tháng: {title}", "values", months))
     for name, title, question, filters in listed:
         asked = filters | ({} if question == "org-units" else as_of)
-        yield name, title, question, asked, api.export(store, question, asked, who)
+        yield name, title, question, asked, exports.stream(store, question, asked, who=who)
