@@ -2,7 +2,7 @@
 
 ARGS="--store FOLDER"   keep the reference store there and take it when it is there already
 ARGS="--dossiers N"     another size of the reference store
-ARGS="--only read,w6"    only these groups: read rights w3 screens asof elements poll20 w6
+ARGS="--only read,w6"    only these groups: read rights w3 w4 screens asof elements poll20 w6
                         postgres rest map
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.benchmarks import (
     drilling,
+    exporting,
     map,
     measure,
     polling,
@@ -29,6 +30,7 @@ GROUPS = (
     "read",
     "rights",
     "w3",
+    "w4",
     "screens",
     "asof",
     "elements",
@@ -78,6 +80,7 @@ def _groups(folder: Path, dossiers: int) -> dict[str, Callable[[], Iterator[Line
             lambda store: reading.with_rights(store, scratch, size, times=120)
         ),
         "w3": with_reference(lambda store: drilling.lines(store, scratch, size, times=60)),
+        "w4": with_reference(lambda store: exporting.lines(store, size)),
         "screens": with_reference(lambda store: screens.lines(store, scratch, size)),
         "asof": with_reference(lambda store: reading.as_of(store, size, times=30)),
         "poll20": with_reference(lambda store: writing.poll_of_changes(store, size, times=60)),
