@@ -26,7 +26,7 @@ from ioc.period import LOCAL
 from ioc.settings import Settings
 from kpi import answer, health, intake
 from kpi.store import open_store
-from layouts.web import api, cache, dialect, downloads, exports, files, filters
+from layouts.web import api, cache, dialect, downloads, etag, exports, files, filters
 from layouts.web.problems import Problem
 
 HERE = "http://127.0.0.1:8050"
@@ -306,6 +306,7 @@ def test_an_answer_of_unknown_length_breaks_off_visibly_at_the_cap(get, monkeypa
         refused = get(f"/api/v1/standings.{kind}")
         assert refused.status_code == 413 and "Hơn 10 dòng" in refused.json["detail"]
     monkeypatch.setattr(downloads, "CHUNK", 3)  # so that some rows leave before it is known
+    monkeypatch.setattr(etag, "HELD", 10)
     with pytest.raises(Problem):
         assert get("/api/v1/standings.csv").data
     assert get("/api/v1/standings.xlsx").status_code == 413
