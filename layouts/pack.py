@@ -24,7 +24,8 @@ from kpi import query
 from layouts import changes, text, theme
 from layouts.lines import Line, Part, Row, closed, combine, figure, shortfall, split, tally
 from layouts.wall.worst import ranked
-from layouts.web import api, downloads
+from layouts.web import downloads, exports
+from layouts.web.dialect import instant
 
 MARK = downloads.MARK
 WEEK = timedelta(days=7)
@@ -62,11 +63,11 @@ def draw(
         IocError: its sector has no target.
     """
     who = pack.reader
-    asked = {"org_unit": pack.org_unit, "as_of": downloads.instant(at)}
+    asked = {"org_unit": pack.org_unit, "as_of": instant(at)}
     if chosen := _targets(store, pack, who, at):
         asked["target"] = ",".join(chosen)
     begin = since or at - WEEK
-    moved = asked | {"since": downloads.instant(begin)}
+    moved = asked | {"since": instant(begin)}
     found, sample = _lines(store, pack, who, chosen, at)
     late = made_at - slot if slot and made_at - slot > LATE else None
     title = pack.title if pack.title.endswith(_day(at)) else f"{pack.title} {_day(at)}"
@@ -93,7 +94,7 @@ def draw(
     )
     files = {"pack.html": page.encode()}
     for name, given in (("standings", asked), ("changes", moved)):
-        files[f"{name}.csv"] = downloads.BOM + b"".join(api.export(store, name, given, who))
+        files[f"{name}.csv"] = downloads.BOM + b"".join(exports.stream(store, name, given, who=who))
     files["mail.txt"] = f"{title}\n{_body(found, at, late, store, pack)}\n".encode()
     return Drawn(title, files)
 
@@ -133,9 +134,7 @@ def _row(line: Line, at: datetime, address: str) -> dict[str, Any]:
     return {
         "id": line.id,
         "name": line.name,
-        "href": f"{address}{line.href}?{urlencode({'as_of': downloads.instant(at)})}"
-        if address
-        else "",
+        "href": f"{address}{line.href}?{urlencode({'as_of': instant(at)})}" if address else "",
         "level": line.level,
         "mark": theme.STATUS[line.status],  # type: ignore[index]
         "status": line.status,

@@ -30,7 +30,7 @@ from ioc.settings import Settings
 from kpi import audit, doctor, editions, health
 from layouts import admin, paper, theme
 from layouts import pack as drawing
-from layouts.web import api
+from layouts.web import exports
 from tests.certificates import Authority
 from tests.test_pages import Reader
 from tests.worlds import (
@@ -232,7 +232,7 @@ def test_its_links_answer_the_bytes_that_it_carries_for_ever(clock):
     for link, name in zip(links, ("standings.csv", "changes.csv"), strict=True):
         parts = urlsplit(link.replace("&amp;", "&"))
         given = dict(parse_qsl(parts.query))
-        body = b"".join(api.export(clock.store, name[:-4], given, WEEKLY.reader))
+        body = b"".join(exports.stream(clock.store, name[:-4], given, who=WEEKLY.reader))
         assert b"\xef\xbb\xbf" + body == files[name]
 
 
