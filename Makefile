@@ -5,7 +5,7 @@ STAMP := .venv/ready-$(shell cat requirements.lock pyproject.toml | cksum | cut 
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-large soak soak-pollers soak-sources soak-wall lock clean
+.PHONY: help run test check bench bench-large fuzz soak soak-pollers soak-sources soak-wall lock clean
 
 help:
 	@echo "make run     start the operations centre with its sample province"
@@ -17,6 +17,7 @@ help:
 	@echo "make soak-pollers  two pollers on one store for ten minutes, killed and frozen"
 	@echo "make soak-sources  every source at its own pace for ten minutes, then each system stopped in turn"
 	@echo "make soak-wall  a wall screen for hours in half an hour: memory, elements, overlapping questions"
+	@echo "make fuzz  ten thousand requests by the OpenAPI document, what it allows and what it does not"
 	@echo "make lock    resolve requirements.lock again (needs uv)"
 	@echo "make clean   remove the environment and caches, never data"
 
@@ -52,6 +53,9 @@ soak-sources: $(STAMP)
 soak-wall: $(STAMP)
 	@.ci/packages
 	$(BIN)/python -m tests.soak.wall --minutes 30 $(ARGS)
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzzapi --requests 10000 $(ARGS)
 
 # Named by what it was made from, so a checkout that only changes dates installs nothing.
 $(STAMP):

@@ -93,6 +93,7 @@ def create_app(
         live,
         login,
         oidc,
+        openapi,
         pairing,
         problems,
         recorded,
@@ -160,6 +161,7 @@ def create_app(
     codes.install(server, settings.address)
     taken = recorded.exports(store, settings, windows)
     api.install(server, store, cache.install(server, settings.cache_url), taken)
+    openapi.install(server, store, settings.auth == "accounts")
     app.init_app(server)
     shell.install(app)
     # Dash finishes itself in the first request and lets a second one overtake it: do it now

@@ -15,6 +15,7 @@ class Page(NamedTuple):
 
 _WRITES = "Trang này ghi vào hệ thống, nên chỉ có hiện nay."
 _RULES = "Tài khoản, quyền và thiết bị luôn là của hiện nay; việc đã làm xem ở nhật ký kiểm toán."
+_NOW = "Trang này tả các địa chỉ dữ liệu của hiện nay."
 _AUDIT = "Nhật ký tự giữ thời điểm của từng việc: hãy lọc theo ngày trong trang."
 
 
@@ -40,6 +41,7 @@ PAGES = (
     Page("/operator", "layouts.operator", "Điều khiển màn hình tường", present=_WRITES),
     Page("/sources", "layouts.sources", "Nguồn dữ liệu", "Nguồn dữ liệu"),
     Page("/sources/<source>", "layouts.sources", "Nguồn dữ liệu"),
+    Page("/api", "layouts.dataguide", "Dữ liệu cho chương trình", present=_NOW),
     Page("/admin", "layouts.admin", "Quản trị", "Quản trị", present=_RULES),
     Page("/admin/people", "layouts.admin.people", "Tài khoản", present=_RULES),
     Page("/admin/devices", "layouts.admin.devices", "Màn hình", present=_RULES),

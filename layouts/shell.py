@@ -161,12 +161,20 @@ def desk_page(
                 html.Span(version_text(), id="footer-version"),
                 html.Span("Giờ Việt Nam (UTC+7)"),
                 past.entry(),
+                _for_programs(),
                 dcc.Link("Quản trị", href="/admin") if state.who().role in ADMINISTER else None,
                 open_notice(),
             ]),
         ],
         className="desk",
     )
+
+
+def _for_programs() -> Piece | None:
+    """The way to the data addresses, for whoever may see how they are asked."""
+    if not access.may(state.who().role, "pages", "/api"):
+        return None
+    return dcc.Link("Dữ liệu cho chương trình (API)", href="/api")
 
 
 def sample_mark() -> Piece:

@@ -150,7 +150,7 @@ def pieces(piece: Any) -> Iterator[Any]:
 WORDS = (
     "/admin /admin/people /admin/devices /admin/sources /admin/readings /admin/audit /admin/usage"
     " /sector /sources /search /records /lineage /changes /definitions /upload /orientation"
-    " /operator /calibration"
+    " /operator /calibration /api"
 ).split()
 """Pages that have lists and words, and no figure unless the address names one."""
 

@@ -66,7 +66,6 @@ def install(server: Flask, store: Any, cache: Any, taken: Taken = lambda *_what:
         state_of.hold()
         return etag.tagged(state_of, response)
 
-    @server.route("/api/", defaults={"path": ""})
     @server.route("/api/<path:path>")
     def nothing(path: str) -> Response:
         raise Problem(404, f"Không có địa chỉ dữ liệu /api/{path}.")

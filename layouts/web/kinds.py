@@ -98,6 +98,14 @@ KINDS = (
         "More than one answer may hold; narrow the filters or take pages with limit.",
     ),
     Kind(
+        "too-long",
+        414,
+        "Địa chỉ quá dài",
+        "Địa chỉ dài hơn 4.094 ký tự; máy chủ từ chối trước khi đọc, bằng một trang chữ.",
+        "Address too long",
+        "The address is longer than 4,094 characters and is refused before it is read, in HTML.",
+    ),
+    Kind(
         "media-type",
         415,
         "Không đúng kiểu nội dung",
