@@ -30,7 +30,7 @@ def again(get: Any, address: str, tag: str) -> Any:
     return get(address, headers={"If-None-Match": tag})
 
 
-@pytest.mark.parametrize("kind", ["json", "csv"])
+@pytest.mark.parametrize("kind", filters.KINDS)
 @pytest.mark.parametrize("question", filters.QUESTIONS)
 def test_every_answer_has_a_tag_that_saves_its_bytes(get, question, kind):
     address = f"/api/v1/{question}.{kind}?{CSVS.get(question, 'limit=50')}"
