@@ -18,13 +18,13 @@
   }
 
   /* The panel stays while pages come and go: it hangs on the body. */
-  function panel(title, rows, stop) {
+  function panel(title, rows, counted, stop) {
     var box = make('section', 'transfer');
     box.setAttribute('aria-label', 'Tải tệp');
     var name = make('strong', 'transfer-name', title);
     var bar = make('progress', 'transfer-bar');
     bar.max = rows;
-    bar.value = 0;
+    if (counted) bar.value = 0;  // else it only says that something comes
     bar.setAttribute('aria-label', 'Số dòng đã tải');
     var told = make('p', 'transfer-told', 'Đang chuẩn bị…');
     told.setAttribute('role', 'status');
@@ -36,7 +36,7 @@
     return {
       box: box,
       at: function (seen, bytes) {
-        bar.value = Math.min(seen, rows);
+        if (counted) bar.value = Math.min(seen, rows);
         told.textContent = (seen ? number.format(seen) + '/' + number.format(rows) + ' dòng · ' : '')
           + size(bytes);
       },
@@ -92,7 +92,7 @@
   function fetched(link, rows) {
     var control = new AbortController();
     var csv = /\.csv$/.test(new URL(link.href).pathname);
-    var shown = panel(link.textContent, rows, function () { control.abort(); });
+    var shown = panel(link.textContent, rows, csv, function () { control.abort(); });
     var parts = [], bytes = 0, seen = -1, drawn = 0, name = '';  // the head is a line, not a row
 
     function read(reader) {

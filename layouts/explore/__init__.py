@@ -6,12 +6,11 @@ The whole question stands in the address: a saved view is an address.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from dash import ALL, Input, Output, State, dcc, html
 from dash.exceptions import PreventUpdate
-from flask import request
 
 from ioc.errors import Forbidden, IocError
 from layouts import access, components, shell, text
@@ -257,8 +256,8 @@ def pin(clicks: Any, asked: Any) -> Any:
 def pinned(view: Explore, at: str) -> Piece:
     """The link of a view at an instant; what the calendar chose stands in it in words."""
     fixed = replace(view, spanned=(True, True), dated=True)
-    host = urlsplit(request.host_url)
-    href = fixed.address(**{"as_of": at})
+    told = text.minute(datetime.fromisoformat(at))
     return dcc.Link(
-        f"{host.netloc}/…as_of={at[:16]}", href=href, id="explore-pinned-link", className="button"
-    )
+        f"Mở số lúc {told}", href=fixed.address(as_of=at), id="explore-pinned-link",
+        className="button",
+    )  # fmt: skip
