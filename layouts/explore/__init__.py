@@ -145,7 +145,7 @@ def _files(view: Explore, count: int) -> Piece:
             className="explore-over",
         )
     return html.Div(
-        components.downloads("/api/v1/values", link, count, **view.question),
+        components.downloads("/api/v1/values", link, count, local=True, **view.question),
         className="explore-files",
         **{"data-rows": str(count)},
     )
