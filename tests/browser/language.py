@@ -23,7 +23,7 @@ ENGLISH = frozenset(
 NAMES = frozenset(
     # files, protocols, companies, the number of a share, as Vietnamese officials call them; and
     # what a forecast is computed by
-    "viettel mobifone csv json rest xlsx internet byte png utc n logit statsmodels".split()
+    "viettel mobifone csv json rest xlsx excel internet byte png utc n logit statsmodels".split()
 )
 ABBREVIATION = re.compile(r"[A-Z][a-z]?[A-Z][A-Za-z]*")
 """UBND, CBCCVC, SNgV, TTr: org units."""
