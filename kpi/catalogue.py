@@ -8,7 +8,7 @@ A folder of the same shape given by ``IOC_CONFIG`` replaces files of the same na
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,8 @@ from ioc.orgunits import OrgUnits
 from ioc.period import Period
 from kpi import plans
 from kpi.declared import Form
-from kpi.elements import Element, Indicator, read_element, read_indicator
+from kpi.elements import DEFINED, Element, Indicator, read_element, read_indicator
+from kpi.formulas import ANY, by_window
 from kpi.plans import Plan
 from kpi.projects import Portfolio, read_portfolio
 from kpi.targets import Part, Target, read_plan
@@ -43,6 +44,9 @@ class Judged(NamedTuple):
     mode: str
     closing: int
     closing_month: int
+    first: int = 0
+    last: int = ANY
+    """The windows that this definition computes, by the keys of their periods."""
 
     @property
     def by_year(self) -> bool:
@@ -69,7 +73,7 @@ class Catalogue:
     targets: dict[str, Target]
     sectors: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, str] = field(default_factory=dict)
-    """The canonical text behind each indicator's ``definition_id``."""
+    """The canonical text behind each indicator's first ``definition_id``; others hold it."""
     portfolio: Portfolio = field(default_factory=Portfolio)
     tasks: Tasks = field(default_factory=Tasks)
     plans: dict[str, Plan] = field(default_factory=dict)
@@ -85,7 +89,10 @@ class Catalogue:
         return plans.EXAMPLE if plan and plan.example else ""
 
     def judged(self) -> list[Judged]:
-        """Each part of each target that has something to count, with the mode of its windows."""
+        """Each part of each target that has something to count, with the mode of its windows.
+
+        Where its indicator was changed, one for each definition that computes any window.
+        """
         return [
             Judged(
                 part.target,
@@ -95,10 +102,21 @@ class Catalogue:
                 part.mode,
                 part.closing.key,
                 Period.of("month", part.closing_date).key,
+                first,
+                last,
             )
             for part in self.parts()
-            if (indicator := self.indicators[part.indicator]).numerator and indicator.denominator
+            for indicator, first, last in by_window(self.indicators[part.indicator], part)
+            if indicator.numerator and indicator.denominator
         ]
+
+    def texts(self) -> Iterator[tuple[str, str, str]]:
+        """Indicator, id and canonical text of every definition, each once."""
+        for one in self.indicators.values():
+            if text := self.definitions.get(one.id):
+                yield one.id, one.definition_id, text
+            for later in one.versions[1:]:
+                yield one.id, later.definition_id, later.text
 
     def parts(self) -> list[Part]:
         """All parts of all targets, in the plan's order."""
@@ -134,7 +152,8 @@ def load_catalogue(folder: Path | str | None = None, *, examples: bool = False) 
         loading.read_plan_file(path, [path.parent])
     loading.check()
     if faults:
-        raise ConfigError(sorted(faults, key=lambda fault: (fault.file, fault.line)))
+        told = dict.fromkeys(faults)  # a list of changes is looked at twice
+        raise ConfigError(sorted(told, key=lambda fault: (fault.file, fault.line)))
     return Catalogue(
         loading.elements,
         loading.indicators,
@@ -207,8 +226,11 @@ class _Loading:
     def check(self) -> None:
         """Whatever needs more than one file: names that must exist, and what fits together."""
         for name, indicator in list(self.indicators.items()):
-            self._check_elements(indicator)
-            self.indicators[name] = self._complete(indicator)
+            form = self.forms[name]
+            changed = form.listed("changes")
+            for said, one in zip([form, *changed], indicator.every, strict=False):
+                self._check_elements(one, said)
+            self.indicators[name] = self._complete(indicator, changed)
         self._check_owners()
         for project in self.portfolio.projects.values():
             if project.sector and project.sector not in self.sectors:
@@ -238,8 +260,8 @@ class _Loading:
             form.fault(f"mã {name!r} chỉ được gồm chữ cái không dấu, chữ số và dấu . _ -")
         return first is form
 
-    def _check_elements(self, indicator: Indicator) -> None:
-        form = self.forms[indicator.id]
+    def _check_elements(self, indicator: Indicator, form: Form) -> None:
+        """One definition of an indicator; ``form`` is where it was said."""
         found = []
         for key in ("numerator", "denominator"):
             name = getattr(indicator, key)
@@ -256,20 +278,37 @@ class _Loading:
         if form.has("within") and indicator.within and len(found) < 2:
             form.fault("“within: true” cần cả tử số và mẫu số là phần tử", "within")
 
-    def _complete(self, indicator: Indicator) -> Indicator:
+    def _complete(self, indicator: Indicator, changed: list[Form]) -> Indicator:
         """With the words of its elements, and the digest of everything that defines it."""
+        declared = _defining(self.forms[indicator.id].data)
+        first, text = self._defined(indicator, declared)
+        self.definitions[indicator.id] = text
+        if not indicator.versions:
+            return first
+        versions = []
+        for one, form in zip(indicator.versions, [None, *changed], strict=True):
+            if form is not None:
+                declared = _redefined(declared, form.data)
+            whole, text = self._defined(indicator.by(one), declared)
+            said = {name: getattr(whole, name) for name in ("numerator_text", "denominator_text")}
+            versions.append(replace(one, definition_id=whole.definition_id, text=text, **said))
+        return replace(first, versions=tuple(versions))
+
+    def _defined(self, indicator: Indicator, declared: dict[str, Any]) -> tuple[Indicator, str]:
+        """One definition with its words and its digest, and the text behind that."""
         sides = [self.elements.get(e or "") for e in (indicator.numerator, indicator.denominator)]
         words = [element.name if element else "" for element in sides]
-        text = self.definitions[indicator.id] = _canonical({
-            "indicators": {indicator.id: _defining(self.forms[indicator.id].data)},
+        text = _canonical({
+            "indicators": {indicator.id: declared},
             "elements": {e.id: self.forms[e.id].data for e in sides if e},
         })
-        return replace(
+        made = replace(
             indicator,
             numerator_text=indicator.numerator_text or words[0],
             denominator_text=indicator.denominator_text or words[1],
             definition_id=hashlib.sha256(text.encode()).hexdigest()[:12],
         )
+        return made, text
 
     def _check_owners(self) -> None:
         codes = {unit.code for unit in OrgUnits.load().values() if unit.level == "department"}
@@ -288,20 +327,20 @@ class _Loading:
         if indicator is None:
             form.fault(f"không có chỉ số {part.indicator!r}", "indicators")
             return
-        names = (indicator.numerator, indicator.denominator)
+        names = [name for one in indicator.every for name in (one.numerator, one.denominator)]
         if target.operator != "qualitative" and None in names:
             form.fault(f"có ngưỡng nhưng {indicator.id} chưa có tử số, mẫu số", "indicators")
-        for element in (self.elements[name] for name in names if name in self.elements):
-            if element.suppress_below:
-                form.fault(
-                    f"phần tử {element.id} che số nhỏ nên không xét mục tiêu được", "indicators"
-                )
-            if part.population != "area" and element.serves != (part.population,):
-                form.fault(
-                    f"phần tử {element.id} phải ghi “serves: [{part.population}]”", "population"
-                )
-            if part.mode == "year" and part.closing_date.month < 12:
-                self._check_cut(part, element, form)
+        known = (self.elements.get(name or "") for name in dict.fromkeys(names))
+        for element in filter(None, known):
+            self._check_counted(part, element, form)
+
+    def _check_counted(self, part: Part, element: Element, form: Form) -> None:
+        if element.suppress_below:
+            form.fault(f"phần tử {element.id} che số nhỏ nên không xét mục tiêu được", "indicators")
+        if part.population != "area" and element.serves != (part.population,):
+            form.fault(f"phần tử {element.id} phải ghi “serves: [{part.population}]”", "population")
+        if part.mode == "year" and part.closing_date.month < 12:
+            self._check_cut(part, element, form)
 
     @staticmethod
     def _check_cut(part: Part, element: Element, form: Form) -> None:
@@ -315,8 +354,15 @@ class _Loading:
 
 
 def _defining(declared: Mapping[str, Any]) -> dict[str, Any]:
-    """What is declared, without who may read it: that changes no figure."""
-    return {name: value for name, value in declared.items() if name != "class"}
+    """What is declared, without who may read it, which changes no figure, and without changes."""
+    return {name: value for name, value in declared.items() if name not in ("class", "changes")}
+
+
+def _redefined(declared: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """What is declared from a change on: as if the indicator had always been written so."""
+    stale = {f"{side}_text" for side in ("numerator", "denominator") if side in changed}
+    kept = {name: value for name, value in declared.items() if name not in stale}
+    return kept | {name: changed[name] for name in DEFINED if name in changed}
 
 
 def _canonical(declared: Any) -> str:

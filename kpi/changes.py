@@ -1,7 +1,7 @@
 """What changed between two instants, and by which cause: data, corrections, rules, units, time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from ioc.clock import right_now
 from ioc.model import OrgUnit
 from ioc.period import Period
 from ioc.principal import Principal
-from kpi import decided, effective, judging, origins, series, sums
+from kpi import decided, effective, formulas, judging, origins, series, sums
 from kpi.answer import Answer, Snapshot, SourceState, take_snapshot
 from kpi.catalogue import Indicator
 from kpi.effective import INDICATORS, TARGETS
@@ -40,6 +40,7 @@ class _Figure(NamedTuple):
     numerator: float | None
     denominator: float | None
     value: float | None
+    definition: str
 
 
 class _Why(NamedTuple):
@@ -100,15 +101,16 @@ def changes(
         In the plan's order a row for each part of a target that changed, none for what did not,
         nor for what comes from a source whose first load is under way.
         ``figure`` is ``closing`` where the part had closed, else ``live``; a row of its own,
-        ``after_closing``, has the live figure of a closed part where that moved too.
-        ``*_before`` is what stood at ``since`` (default: a week earlier), judged by the targets
-        and readings of then. ``causes``, separated by blanks: ``new_data``, ``corrected`` (of a
-        period settled by ``since``), ``definition`` (the figures of both sides are by the formula
-        of now), ``target`` (its level or reading), ``signature``, ``org_unit`` (other units
-        report), ``clock`` (it closed, or nothing but time moved it). ``known_at`` and ``run`` are
-        of the newest data that moved it, ``decided_at`` and ``config`` of the decision or the
-        version of the configuration; unknown where the cause is another. ``given_by`` is
-        empty for whoever may not read the whole territory. Org units as of ``standings``.
+        ``after_closing``, has the live figure of a closed part where that moved too. ``*_before``
+        is what stood at ``since`` (default: a week earlier), judged by the targets and readings of
+        then. ``causes``, separated by blanks: ``new_data``, ``corrected`` (of a period settled by
+        ``since``), ``definition`` (its formula was written anew: both sides are by that of now; or
+        another came into force: each side is by its own), ``target`` (its level or reading),
+        ``signature``, ``org_unit`` (other units report), ``clock`` (it closed, or nothing but time
+        moved it). ``known_at`` and ``run`` are of the newest data that moved it, ``decided_at`` and
+        ``config`` of the decision or the version of the configuration; unknown where the cause is
+        another. ``given_by`` is empty for whoever may not read the whole territory. Org units as of
+        ``standings``.
 
     Raises:
         UnknownFilter: a target or org unit that does not exist, or ``since`` after ``as_of``.
@@ -220,15 +222,16 @@ def _rows(asked: _Asked, pair: _Pair, *, told: bool) -> Iterator[tuple]:
     """The row of the figure that is judged, and that of the live figure of a closed part."""
     before = _figure(pair.before, closing=pair.was_closed)
     after = _figure(pair.after, closing=pair.is_closed)
-    formula = _formula(asked, pair)
+    formula = _formula(asked, pair, after)
     moved = before.value != after.value or pair.before["status"] != pair.after["status"]
-    if moved or formula is not None:
+    if moved or formula is not None or _replaced(asked, before, after):
         why = _why(asked, pair, before, after, formula)
         yield _row(asked, pair, before, after, why, told=told)
     if pair.was_closed and pair.is_closed:
         before, after = (_figure(row, closing=False) for row in (pair.before, pair.after))
         if before.value != after.value:
             causes, known = _data(asked, pair, before, after)
+            causes += ["definition"] if _replaced(asked, before, after) else []
             why = _Why((*causes, *_reform(asked, pair)) or ("clock",), known)
             yield _row(asked, pair, before, after, why, told=told, live=True)
 
@@ -244,6 +247,8 @@ def _why(
     decided_at, config = None, None
     if formula is not None:
         causes, decided_at, config = [*causes, "definition"], formula.at, formula.number
+    elif _replaced(asked, before, after):
+        causes.append("definition")
     target = pair.part.target
     sides = (asked.before.targets[target], asked.after.targets[target])
     if effective.judged(sides[0]) != effective.judged(sides[1]):
@@ -262,13 +267,35 @@ def _why(
     return _Why(tuple(causes), known, decided_at, config)
 
 
-def _formula(asked: _Asked, pair: _Pair) -> effective.Change | None:
+def _formula(asked: _Asked, pair: _Pair, after: _Figure) -> effective.Change | None:
     """The version that changed how the figure is counted or divided; None where only words."""
     change = asked.formulas.changed.get(pair.indicator.id)
     if change is None:
         return None
-    ids = (side.get(pair.indicator.id, "") for side in (asked.formulas.then, asked.formulas.later))
-    return change if effective.reformed(asked.after.snapshot.connection, *ids) else None
+    day = _ends(asked, pair, after)
+    then, later = (
+        formulas.of_day(side.get(pair.indicator.id, ""), day)
+        for side in (asked.formulas.then, asked.formulas.later)
+    )
+    connection = asked.after.snapshot.connection
+    return change if then != later and effective.reformed(connection, then, later) else None
+
+
+def _ends(asked: _Asked, pair: _Pair, figure: _Figure) -> date:
+    """The day whose definition computes a figure; where there is none, that of the live one."""
+    part = _part(asked.after, pair.part)
+    window = Period.parse(figure.period) if figure.period else part.window(asked.after.day)
+    return part.ends(window)
+
+
+def _replaced(asked: _Asked, before: _Figure, after: _Figure) -> bool:
+    """Whether a definition came into force between the windows of two figures."""
+    ids = (before.definition, after.definition)
+    return (
+        ids[0] != ids[1]
+        and "" not in ids
+        and effective.reformed(asked.after.snapshot.connection, *ids)
+    )
 
 
 def _data(
@@ -279,8 +306,11 @@ def _data(
     if source is None or not after.period or before[:3] == after[:3]:
         return [], None
     months = _months(asked, pair, after)
+    # all months by the definition of the figure that they are looked at for
+    one = replace(pair.indicator.at(_ends(asked, pair, after)), versions=())
+    said = replace(pair, indicator=one)
     told = [
-        {row["period"]: row for row in _series(side.snapshot, pair, months)}
+        {row["period"]: row for row in _series(side.snapshot, said, months)}
         for side in (asked.before, asked.after)
     ]
     causes, known = set(), [0]
@@ -314,7 +344,8 @@ def _reform(asked: _Asked, pair: _Pair) -> list[str]:
     """Whether other org units report than before, or the org unit itself opened or ended."""
     snapshot = asked.after.snapshot
     source = snapshot.source_of(pair.indicator.source)
-    denominator = snapshot.store.catalogue.elements.get(pair.indicator.denominator or "")
+    indicator = formulas.of_window(pair.indicator, pair.part, None, asked.after.day)
+    denominator = snapshot.store.catalogue.elements.get(indicator.denominator or "")
     serves = (denominator.serves if denominator else ()) or (source.serves if source else ())
     first, last = asked.before.day, asked.after.day
     tree = snapshot.store.orgunits
@@ -346,10 +377,10 @@ def _row(
         *(pair.after[name] for name in ("org_unit", "code", "name", "level")),
         "after_closing" if live else "closing" if pair.is_closed else "live",
         " ".join(why.causes),
-        *before,
+        *before[:-1],
         pair.before["status"],
         pair.before["reading"],
-        *after,
+        *after[:-1],
         pair.indicator.unit,
         pair.after["status"],
         pair.after["reading"],
@@ -359,5 +390,5 @@ def _row(
         poll.given_by if poll and told else "",
         why.decided_at,
         why.config,
-        pair.indicator.definition_id,
+        after.definition or pair.indicator.at(_ends(asked, pair, after)).definition_id,
     )

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.principal import Principal
-from kpi import audit
+from kpi import audit, formulas
 from kpi.schema import instant_of, micros
 from kpi.store import KpiStore
 
@@ -92,7 +92,10 @@ def versions(store: KpiStore, file: str = "") -> list[Version]:
 
 
 def definitions_at(store: KpiStore, instant: datetime) -> dict[str, str]:
-    """Which version of every indicator's definition stood, by its id; empty before the first."""
+    """Which definitions of every indicator stood, as ``formulas.dated`` writes them, by its id.
+
+    Empty before the first.
+    """
     with store.read() as connection:
         body = connection.scalar(
             sa.text(
@@ -161,7 +164,7 @@ def _files(folder: Path | None) -> dict[str, str]:
 
 def _indicators(store: KpiStore) -> str:
     found = store.catalogue.indicators.values()
-    return _json({one.id: one.definition_id for one in found})
+    return _json({one.id: formulas.dated(one) for one in found})
 
 
 def _targets(store: KpiStore) -> str:

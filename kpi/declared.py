@@ -109,6 +109,15 @@ class Form:
         """A date as "2025-12-31"; None when absent."""
         return self._day(self.data[key], key) if self.has(key) else None
 
+    def begins(self, before: date | None) -> date | None:
+        """From which day a change holds (``from``): there, and after the one before it."""
+        day = self.day("from")
+        if day is None:
+            self.fault("thay đổi phải ghi “from”: ngày bắt đầu", "from")
+        elif before is not None and day <= before:
+            self.fault("ngày bắt đầu phải sau lời trước đó", "from")
+        return day
+
     def days(self, key: str) -> tuple[date, ...]:
         """A date or a list of dates, at least one."""
         if not self.has(key):

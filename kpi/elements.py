@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from ioc.model import Level
 from kpi.declared import Form
@@ -23,6 +23,10 @@ GRAINS = ("day", "month", "quarter", "year")
 SHORT = 44
 """Two lines of a wall tile."""
 JUMP, JUMP_FROM = 10.0, 100.0
+DEFINED = (
+    "definition numerator denominator numerator_text denominator_text factor exclusions"
+).split()
+"""What a change of an indicator may say anew: its unit, its source and its owner stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,24 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
+class Definition:
+    """What an indicator means from a day on, up to the next one; None: from the beginning."""
+
+    begins: date | None
+    definition: str
+    numerator: str | None
+    denominator: str | None
+    numerator_text: str
+    denominator_text: str
+    factor: float
+    exclusions: str
+    within: bool
+    definition_id: str = ""
+    text: str = ""
+    """The canonical text behind ``definition_id``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Indicator:
     """factor × numerator / denominator; computed after summing, never averaged.
 
@@ -93,6 +115,35 @@ class Indicator:
     """The numerator is part of the denominator, so a figure above 100 % is a fault."""
     access: str = "internal"
     """One of ``CLASSES``: ``class`` in the file. No part of the definition."""
+    begins: date | None = None
+    """From when this definition is in force, where it replaced another one."""
+    versions: tuple[Definition, ...] = ()
+    """Where the definition was changed: the first, then each later one, oldest first."""
+
+    def at(self, day: date) -> "Indicator":
+        """The indicator as it is defined on a day; before its first definition that one counts."""
+        if not self.versions:
+            return self
+        said = next(
+            (one for one in reversed(self.versions) if one.begins and one.begins <= day),
+            self.versions[0],
+        )
+        return self.by(said)
+
+    def by(self, said: Definition) -> "Indicator":
+        """The indicator as one of its definitions says it."""
+        return replace(
+            self,
+            begins=said.begins,
+            within=said.within,
+            definition_id=said.definition_id,
+            **{name: getattr(said, name) for name in DEFINED},
+        )
+
+    @property
+    def every(self) -> tuple["Indicator", ...]:
+        """The indicator by each of its definitions, oldest first."""
+        return tuple(map(self.by, self.versions)) or (self,)
 
 
 def read_element(name: str, form: Form) -> Element:
@@ -193,14 +244,11 @@ def read_indicator(name: str, form: Form, sector: str) -> Indicator:
     short = form.text("short")
     if len(short) > SHORT:
         form.fault(f"tên ngắn dài {len(short)} ký tự, tối đa {SHORT}", "short")
-    factor = form.number("factor", 100) or 0
-    if factor <= 0:
-        form.fault("hệ số phải lớn hơn 0", "factor")
+    factor = _read_factor(form, 100)
     days = form.number("reporting_days")
     if days is not None and (not isinstance(days, int) or days < 0):
         form.fault("số ngày báo cáo phải là số nguyên không âm", "reporting_days")
-    sides = {key: form.text(key) for key in ("numerator", "denominator", "source")}
-    names = {key: None if value in ("none", "") else value for key, value in sides.items()}
+    names = {key: _named(form.text(key)) for key in ("numerator", "denominator", "source")}
     indicator = Indicator(
         id=name,
         name=form.text("name"),
@@ -228,5 +276,59 @@ def read_indicator(name: str, form: Form, sector: str) -> Indicator:
         else (factor == 100 and form.data.get("unit") == "%"),
         access=form.choice("class", CLASSES, "internal"),
     )
+    if form.has("changes"):
+        indicator = replace(indicator, versions=_read_changes(form, indicator))
     form.close()
     return indicator
+
+
+def _read_factor(form: Form, default: float) -> float:
+    factor = form.number("factor", default) or 0
+    if factor <= 0:
+        form.fault("hệ số phải lớn hơn 0", "factor")
+    return factor
+
+
+def _named(element: str) -> str | None:
+    """An element's id; None where only words exist yet."""
+    return None if element in ("none", "") else element
+
+
+def _read_changes(form: Form, indicator: Indicator) -> tuple[Definition, ...]:
+    """The first definition and the later ones: each says its day and what of ``DEFINED`` is new."""
+    said = Definition(
+        None, **{name: getattr(indicator, name) for name in DEFINED}, within=indicator.within
+    )
+    found = [said]
+    for changed in form.listed("changes"):
+        begins = changed.begins(said.begins)
+        said = _changed(changed, said, begins, form)
+        found.append(said)
+        changed.close()
+    return tuple(found)
+
+
+def _changed(form: Form, said: Definition, begins: date | None, whole: Form) -> Definition:
+    if not any(form.has(key) for key in DEFINED):
+        form.fault(f"thay đổi phải ghi ít nhất một trong {', '.join(DEFINED)}")
+    factor = _read_factor(form, said.factor)
+    sides: dict[str, str | None] = {}
+    for key in ("numerator", "denominator"):
+        new = form.has(key)
+        sides[key] = _named(form.text(key)) if new else getattr(said, key)
+        # words of the element before do not fit another one
+        sides[f"{key}_text"] = form.text(f"{key}_text", "" if new else getattr(said, f"{key}_text"))
+    made = replace(
+        said,
+        begins=begins,
+        definition=form.text("definition", said.definition),
+        factor=factor,
+        exclusions=form.text("exclusions", said.exclusions),
+        within=said.within
+        if whole.has("within")
+        else (factor == 100 and whole.data.get("unit") == "%"),
+        **sides,  # type: ignore[arg-type]
+    )
+    if replace(made, begins=said.begins) == said and any(form.has(key) for key in DEFINED):
+        form.fault("thay đổi không đổi gì của định nghĩa trước đó")
+    return made

@@ -12,6 +12,7 @@ from ioc.period import Period
 from kpi.answer import Snapshot, SourceState
 from kpi.elements import Element, Indicator
 from kpi.families import Merged, merged
+from kpi.formulas import by_window
 from kpi.frames import Family, Frame
 from kpi.sums import Side
 from kpi.targets import Part
@@ -73,15 +74,21 @@ def _part(
 ) -> None:
     indicator, source = roles[0].indicator, roles[0].source
     elements = snapshot.store.catalogue.elements
-    above, below = elements[indicator.numerator or ""], elements[indicator.denominator or ""]
-    least = _earliest(snapshot, below, part)
+    sides = [
+        (low, high, elements[one.numerator], elements[one.denominator])
+        for one, low, high in by_window(indicator, part)
+        if one.numerator and one.denominator
+    ]
+    least = min((_earliest(snapshot, below, part) for *_, below in sides), default=0)
     spans = {one.role: range(min(max(one.low, least), one.high), one.high + 1) for one in roles}
     periods = {key: _period(part, key) for span in spans.values() for key in span}
     read: dict[str, Merged] = {}
     for grain in ("month", "year", "ytd"):
         some = sorted(period for period in periods.values() if period.grain == grain)
         if some:
-            read[grain] = merged(snapshot, source, [above, below], units, some, frame)
+            counted = list({one.id: one for *_, above, below in sides for one in (above, below)})
+            wanted = [elements[id] for id in counted]
+            read[grain] = merged(snapshot, source, wanted, units, some, frame)
     for unit in units:
         for role, span in spans.items():
             name = (part.target, part.indicator, unit.uid, role)
@@ -96,6 +103,10 @@ def _part(
                     if role == "first":
                         continue
                     break
+                said = next((one for one in sides if one[0] <= key <= one[1]), None)
+                if said is None:
+                    continue
+                *_, above, below = said
                 under = at.found.get((below.id, unit.uid, period.key))
                 if under is not None:
                     over = at.found.get((above.id, unit.uid, period.key))

@@ -6,7 +6,7 @@ A forecast that stands is never made again, whatever is corrected later.
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -98,8 +98,13 @@ def missing(store: KpiStore, now: datetime) -> list[Due]:
 def _foretold(snapshot: Snapshot, target: Target, part: Part) -> bool:
     indicator = snapshot.store.catalogue.indicators[part.indicator]
     source = snapshot.source_of(indicator.source)
-    numeric = target.rule.threshold is not None and bool(indicator.denominator)
+    numeric = target.rule.threshold is not None and bool(_closing(indicator, part).denominator)
     return numeric and source is not None and source.run is not None and not source.loading
+
+
+def _closing(indicator: Indicator, part: Part) -> Indicator:
+    """By the definition that will compute the closing figure: all points are, and no other."""
+    return replace(indicator.at(part.closing_date), versions=())
 
 
 def instants(target: Target, part: Part, now: datetime) -> list[datetime]:
@@ -118,7 +123,7 @@ def instants(target: Target, part: Part, now: datetime) -> list[datetime]:
 
 def _made(store: KpiStore, due: Due, now: datetime) -> list[dict[str, Any]]:
     """The rows of one forecast, the whole territory first."""
-    indicator = store.catalogue.indicators[due.part.indicator]
+    indicator = _closing(store.catalogue.indicators[due.part.indicator], due.part)
     day = (due.at - timedelta(seconds=1)).astimezone(LOCAL).date()
     units = store.orgunits.population("area", day)
     with store.read() as connection:

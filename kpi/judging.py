@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from ioc.model import OrgUnit, Status
 from ioc.period import LOCAL, Period
-from kpi import byhand, decided, families, familyfigures, pace
+from kpi import byhand, decided, families, familyfigures, formulas, pace
 from kpi.answer import Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
 from kpi.familyfigures import AS_THEN, Framed, Wanted
@@ -28,7 +28,7 @@ COLUMNS = (
     " closing_value closing_status closing_date closing_signed_at data_as_of polled_at late_at"
     " stale_at declared source run definition closing_numerator closing_denominator"
     " closing_period closing_known_at closes_early units expected baseline_date baseline_value"
-    " mark by_hand closing_by_hand hand_run closing_coverage"
+    " mark by_hand closing_by_hand hand_run closing_coverage closing_definition"
 ).split()
 _FRESHNESS, _LATE_AT, _STALE_AT = map(COLUMNS.index, ("freshness", "late_at", "stale_at"))
 REVISED_AFTER = timedelta(days=31)
@@ -117,7 +117,7 @@ def _rows(
                     row=_row(snapshot, wordings[part], part, unit, figures, on, signed, framed),
                 )
                 for part in of_target.get(target.id, [])
-                if _applies(snapshot, part, unit)
+                if _applies(snapshot, part, unit, on)
             ]
             if not judged:
                 continue
@@ -148,13 +148,15 @@ def _elements(snapshot: Snapshot, indicator: Indicator) -> tuple[Element | None,
     return elements.get(indicator.numerator or ""), elements.get(indicator.denominator or "")
 
 
-def _applies(snapshot: Snapshot, part: Part, unit: OrgUnit) -> bool:
+def _applies(snapshot: Snapshot, part: Part, unit: OrgUnit, on: date) -> bool:
     """Areas hold every target; an authority only those whose population or sources reach it."""
     if unit.level in ("area", "province"):
         return unit.level == "area"
     if part.population != "area":
         return unit.level == part.population
-    indicator = snapshot.store.catalogue.indicators[part.indicator]
+    indicator = formulas.of_window(
+        snapshot.store.catalogue.indicators[part.indicator], part, None, on
+    )
     _, denominator = _elements(snapshot, indicator)
     source = snapshot.source_of(indicator.source)
     serves = (denominator.serves if denominator else ()) or (source.serves if source else ())
@@ -181,6 +183,11 @@ def _windows(part: Part, on: date) -> list[tuple[str, int, int]]:
     return wanted
 
 
+def _divides(indicator: Indicator) -> bool:
+    """Whether any of its definitions has both sides."""
+    return any(one.numerator and one.denominator for one in indicator.every)
+
+
 def _figures(
     snapshot: Snapshot, parts: list[Part], units: list[OrgUnit], on: date, frame: Frame | None
 ) -> tuple[Framed, dict[tuple[str, str, str, str], Figure]]:
@@ -190,7 +197,7 @@ def _figures(
     for part in parts:
         indicator = catalogue.indicators[part.indicator]
         source = snapshot.source_of(indicator.source)
-        if indicator.numerator and indicator.denominator and source:
+        if _divides(indicator) and source:
             for role, low, high in _windows(part, on):
                 wanted.append(Wanted(part, indicator, source, role, low, high))
     framed, plain = AS_THEN, units
@@ -206,7 +213,7 @@ def figure_over(snapshot: Snapshot, part: Part, unit: OrgUnit, window: Period) -
     """The figure of a part over one window of its own grain; None where none is known."""
     indicator = snapshot.store.catalogue.indicators[part.indicator]
     source = snapshot.source_of(indicator.source)
-    if not (indicator.numerator and indicator.denominator and source):
+    if not _divides(indicator) or source is None:
         return None
     wanted = [Wanted(part, indicator, source, "live", window.key, window.key)]
     return _read(snapshot, wanted, [unit]).get((part.target, part.indicator, unit.uid, "live"))
@@ -221,12 +228,13 @@ def _read(
         sql, values = _current_sql(wanted, units)
     else:
         sql, values = _past_sql(wanted, units, snapshot.store.catalogue.elements)
-    return {
-        (row[0], row[1], row[2], row[3]): Figure(
-            row[4], row[5], row[6], row[7], row[8], _latest(row[9:])
-        )
-        for row in snapshot.connection.execute(sa.text(sql), values)
-    }
+    found: dict[tuple[str, str, str, str], Figure] = {}
+    for row in snapshot.connection.execute(sa.text(sql), values):
+        key = (row[0], row[1], row[2], row[3])
+        known = found.get(key)  # by another definition, which computes other windows
+        if known is None or (row[4] < known.window) == (key[3] == "first"):
+            found[key] = Figure(row[4], row[5], row[6], row[7], row[8], _latest(row[9:]))
+    return found
 
 
 def _latest(instants: Sequence[int | None]) -> int | None:
@@ -271,11 +279,13 @@ def _past_sql(
         cut = 0
         if part.mode == "year" and part.closing_date.month < 12:
             cut = Period.of("month", part.closing_date).key
-        listed.append(
-            f"('{part.target}', '{part.indicator}', '{indicator.numerator}',"
-            f" '{indicator.denominator}', '{role}', {low}, {high}, {source.boundary}, {cut},"
-            f" {int(elements[indicator.numerator or ''].silence == 'unknown')})"
-        )
+        listed += [
+            f"('{part.target}', '{part.indicator}', '{one.numerator}',"
+            f" '{one.denominator}', '{role}', {first}, {last}, {source.boundary}, {cut},"
+            f" {int(elements[one.numerator].silence == 'unknown')})"
+            for one, first, last in formulas.by_window(indicator, part, low, high)
+            if one.numerator and one.denominator
+        ]
 
     def believed(element: str, period: str) -> str:
         return (
@@ -351,14 +361,14 @@ def _row(
     signed: decided.Signed,
     framed: Framed,
 ) -> tuple:
-    indicator = snapshot.store.catalogue.indicators[part.indicator]
-    numerator, _ = _elements(snapshot, indicator)
-    source = snapshot.source_of(indicator.source)
+    known = snapshot.store.catalogue.indicators[part.indicator]
+    source = snapshot.source_of(known.source)
 
     def found_of(role: str) -> Figure | None:
         found = figures.get((part.target, part.indicator, unit.uid, role))
         if found is None or found.denominator is None:
             return None
+        numerator, _ = _elements(snapshot, formulas.of_window(known, part, found.window, on))
         if found.numerator is None and numerator is not None and numerator.silence == "zero":
             return Figure(found.window, 0.0, *_after(found))
         return found
@@ -367,8 +377,10 @@ def _row(
     if source is not None and source.loading and not _reached(source, part):
         closing = None  # a first load that has not come so far cannot have closed anything
     closed = part.closed(on)
-    base_date, base_value = _baseline(target, part, live, first, indicator)
-    rule, factor = target.rule, indicator.factor
+    indicator = formulas.of_window(known, part, live.window if live else None, on)
+    ending = formulas.of_window(known, part, closing.window if closing else part.closing.key, on)
+    base_date, base_value = _baseline(target, part, live, first, known)
+    rule, factor = target.rule, (ending if closed else indicator).factor
     sides = (live.numerator, live.denominator) if live else (None, None)
     ends = (closing.numerator, closing.denominator) if closing else (None, None)
     members = framed.members(unit)
@@ -417,7 +429,7 @@ def _row(
         unit.level,
         _window_text(part, live),
         *sides,
-        _float(pace.ratio(*sides, factor)),
+        _float(pace.ratio(*sides, indicator.factor)),
         indicator.unit,
         _coverage(source, live, expected, listed=_listed(snapshot, indicator)),
         rule.operator,
@@ -428,7 +440,7 @@ def _row(
         _float(open_pace),
         _float(required),
         pace.missing_count(rule.operator, *judged, factor, rule.threshold, rule.threshold_high),
-        _float(pace.ratio(*ends, factor)),
+        _float(pace.ratio(*ends, ending.factor)),
         status if closed and status in (Status.met, Status.missed, Status.awaiting) else "",
         part.closing_date,
         signature.at if signature else None,
@@ -454,13 +466,27 @@ def _row(
                 [
                     snapshot.store.catalogue.mark_of(target),
                     _mark(unit, part, source, on),
+                    *_redefined(part, (indicator, live), (ending, closing)),
                     _moved(signature, latest),
                     _unlike(refused),
                 ],
             )
         ),
-        _closing_coverage(snapshot, part, source, members, closing) if closed else None,
+        _closing_coverage(snapshot, ending, part, source, members, closing) if closed else None,
+        ending.definition_id if None not in ends else "",
     )
+
+
+def _redefined(
+    part: Part, live: tuple[Indicator, Figure | None], closing: tuple[Indicator, Figure | None]
+) -> Iterator[str]:
+    """What is said of figures over days before their definition began."""
+    for lead, (indicator, told) in (("", live), ("số chốt ", closing)):
+        if told is None or (lead and live[1] and live[1].window == told.window):
+            continue
+        said = formulas.mark(indicator, Period(part.mode, told.window).start)
+        if said:
+            yield lead + said
 
 
 def _moved(signature: decided.Signature | None, latest: tuple[float | None, float | None]) -> str:
@@ -501,7 +527,8 @@ def _baseline(
     if first is None or live is None or first.window >= live.window:
         return None, None
     window = Period("year" if part.mode == "year" else "month", first.window)
-    value = pace.ratio(first.numerator, first.denominator, indicator.factor)
+    said = formulas.of_window(indicator, part, first.window, window.end)
+    value = pace.ratio(first.numerator, first.denominator, said.factor)
     return (window.end, value) if value is not None else (None, None)
 
 
@@ -586,6 +613,7 @@ def _coverage(
 
 def _closing_coverage(
     snapshot: Snapshot,
+    indicator: Indicator,
     part: Part,
     source: SourceState | None,
     members: tuple[OrgUnit, ...],
@@ -594,7 +622,6 @@ def _closing_coverage(
     """How much of what should stand behind a closing figure does, over its own window."""
     if source is None:
         return None
-    indicator = snapshot.store.catalogue.indicators[part.indicator]
     listed = _listed(snapshot, indicator)
     if source.is_record and not listed:
         last = Period.of("day", min(part.closing.end, part.closing_date))
@@ -642,7 +669,6 @@ def _hands(
     for part in parts:
         indicator = snapshot.store.catalogue.indicators[part.indicator]
         source = snapshot.source_of(indicator.source)
-        elements = tuple(filter(None, _elements(snapshot, indicator)))
         if source is None or not source.given:
             continue
         for unit in units:
@@ -651,14 +677,15 @@ def _hands(
                 if figure is not None:
                     key = (part.target, part.indicator, figure.window)
                     days = _days_of(part, figure)
+                    said = formulas.of_window(indicator, part, figure.window, days[1])
+                    elements = tuple(filter(None, _elements(snapshot, said)))
                     windows[key] = byhand.Window(key, source, elements, *days)
     return families.hands(snapshot, windows, units, framed.families)
 
 
 def _days_of(part: Part, figure: Figure) -> tuple[date, date]:
-    window = Period("year" if part.mode == "year" else "month", figure.window)
-    cut = part.mode == "year" and window.key == part.closing.key
-    return window.start, min(window.end, part.closing_date) if cut else window.end
+    window = Period(part.mode, figure.window)
+    return window.start, part.ends(window)
 
 
 def _by_hand(
@@ -671,9 +698,9 @@ def _by_hand(
     row: tuple,
 ) -> tuple:
     """A row with what came by hand: in words in its mark, org units and the newest run behind."""
-    *known, mark, covered = row
+    *known, mark, covered, ending = row
     if not hands:
-        return (*known, mark, None, None, None, covered)
+        return (*known, mark, None, None, None, covered, ending)
     said, counts, runs = [mark], [], []
     for role, lead in (("live", ""), ("closing", "số chốt ")):
         figure = figures.get((part.target, part.indicator, unit.uid, role))
@@ -684,7 +711,7 @@ def _by_hand(
             said.append(lead + byhand.words(hand, *_behind(snapshot, part, unit, figure)))
             runs.append(hand.run)
     mark = "; ".join(filter(None, said))
-    return (*known, mark, *counts, max(runs, default=None), covered)
+    return (*known, mark, *counts, max(runs, default=None), covered, ending)
 
 
 def _behind(snapshot: Snapshot, part: Part, unit: OrgUnit, figure: Figure) -> tuple[int, str]:
@@ -693,7 +720,8 @@ def _behind(snapshot: Snapshot, part: Part, unit: OrgUnit, figure: Figure) -> tu
         return (figure.units if part.mode == "year" else 1), "tháng"
     if part.mode != "year":
         return figure.units, "đơn vị"
-    indicator = snapshot.store.catalogue.indicators[part.indicator]
+    known = snapshot.store.catalogue.indicators[part.indicator]
+    indicator = formulas.of_window(known, part, figure.window, part.closing_date)
     source = snapshot.source_of(indicator.source)
     _, denominator = _elements(snapshot, indicator)
     serves = (denominator.serves if denominator else ()) or (source.serves if source else ())

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ioc.clock import right_now
 from ioc.period import Period, date_of, day_number
 from ioc.principal import Principal
-from kpi import origins, pace
+from kpi import formulas, origins, pace
 from kpi.answer import Answer, Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
 from kpi.judging import figure_over, local_date
@@ -27,7 +27,9 @@ from kpi.scope import (
 from kpi.store import KpiStore
 from kpi.tally import EVENT, serves_sql, where_sql
 
-COLUMNS = "step id parent element org_unit period value known_at source run hash verified".split()
+COLUMNS = (
+    "step id parent element org_unit period value known_at source run hash verified definition"
+).split()
 _VALUE, _KNOWN_AT, _RUN = map(COLUMNS.index, ("value", "known_at", "run"))
 STEPS = ("rollup", "observation", "record_version")
 """How deep one may ask; a declared figure (``reading``) stands where a count is observed."""
@@ -83,13 +85,14 @@ def lineage(
         counted (``record_version``, ``value`` 1 each, with their content hash). Children add up
         to their parent, save a ``distinct`` count, whose records stand under the sum itself,
         and a stock, under which stands the last reading of each org unit in the calendar year.
-        A figure that is suppressed has no value on any step; records are left out where ``who``
-        may not read all that their source is counted for. ``run`` is the poll that brought a
-        row: of a sum or a count the newest that wrote at its ``known_at``, unknown where history
-        was built from the source's own change times. ``verified`` is 1 where the stored version
-        still has its ``hash``, 0 where it was touched, unknown on other steps. ``step`` is the
-        last kind of row that is wanted. The period is that from ``first`` to ``last``, by default
-        this month.
+        A figure that is suppressed has no value on any step; records are left out where ``who`` may
+        not read all that their source is counted for. ``definition`` is that by which the figure is
+        computed: the one in force at the end of the standing's window, or of the period. ``run`` is
+        the poll that brought a row: of a sum or a count the newest that wrote at its ``known_at``,
+        unknown where history was built from the source's own change times. ``verified`` is 1 where
+        the stored version still has its ``hash``, 0 where it was touched, unknown on other steps.
+        ``step`` is the last kind of row that is wanted. The period is that from ``first`` to
+        ``last``, by default this month.
 
     Raises:
         UnknownFilter: not exactly one indicator and org unit that exist, an unknown step, or
@@ -116,8 +119,10 @@ def lineage(
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         found: list[tuple] = []
-        for row in _rows(snapshot, chosen[0], units[0].uid, targets, periods, depth):
-            found.append(_told(store.catalogue.elements.get(row[3]), row))
+        indicator = _defined(store, chosen[0], targets or (), periods[-1])
+        for row in _rows(snapshot, indicator, units[0].uid, targets, periods, depth):
+            told = _told(store.catalogue.elements.get(row[3]), row)
+            found.append((*told, indicator.definition_id))
             if len(found) > MOST:
                 raise UnknownFilter(
                     f"quá {MOST} dòng: hãy hỏi một đơn vị nhỏ hơn, một kỳ ngắn hơn,"
@@ -126,6 +131,17 @@ def lineage(
         return _brought(snapshot, chosen[0].source or "", found)
 
     return Answer(tuple(COLUMNS), store, rows, now, as_of)
+
+
+def _defined(
+    store: KpiStore, indicator: Indicator, targets: Sequence[str], last: Period
+) -> Indicator:
+    """The indicator by the definition that computes the standing on top, else the last period."""
+    for target in targets if indicator.versions else ():
+        for part in store.catalogue.targets[target].parts:
+            if part.indicator == indicator.id:
+                return formulas.of_window(indicator, part, None, last.end)
+    return indicator.at(last.end)
 
 
 def _told(element: Element | None, row: tuple) -> tuple:

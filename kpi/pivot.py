@@ -5,14 +5,14 @@ what is listed: communes, departments and rest leaves stand beside one another u
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from ioc.clock import right_now
 from ioc.model import OrgUnit
 from ioc.period import Period
 from ioc.principal import Principal
-from kpi import families, pace, series, sums
+from kpi import families, formulas, pace, series, sums
 from kpi.answer import Answer, Snapshot
 from kpi.elements import Element, Indicator
 from kpi.frames import Frame, frame_of
@@ -21,7 +21,7 @@ from kpi.scope import ROOT, entitled, indicators_of, periods_of, units_of
 from kpi.store import KpiStore
 from kpi.sums import Found
 
-COLUMNS = (*series.COLUMNS, "row")
+COLUMNS = (*series.COLUMNS[:-1], "row", series.COLUMNS[-1])
 ROWS = ("unit", "listed", "rest", "whole")
 """What a row is of: an org unit, all that are listed, what else there is, the stored whole."""
 NAMES = {"listed": "Cộng các đơn vị liệt kê", "rest": "Các đơn vị khác"}
@@ -64,6 +64,14 @@ class _Table:
         return {side.over_time for side in self.sides if side}
 
     @property
+    def by_definition(self) -> list["_Table"]:
+        """The same for each run of periods that one definition computes."""
+        return [
+            replace(self, indicator=one, periods=self.periods[run])
+            for one, run in formulas.by_period(self.indicator, self.periods)
+        ]
+
+    @property
     def tops(self) -> list[OrgUnit]:
         """What is listed without what lies inside another one of it: nothing counts twice."""
         tree, listed = self.snapshot.store.orgunits, {unit.uid for unit in self.units}
@@ -92,7 +100,8 @@ def pivot(
         areas) open in any of the periods, or on ``on``; then ``listed``, their sum; ``rest``, what
         else the whole has; ``whole``, the stored figures of the smallest area that is asked for, or
         of the widest in scope. Additive figures end with their sum over all periods, whose
-        ``period`` is ``2021..2025``; stocks and distinct counts have none. Distinct counts have
+        ``period`` is ``2021..2025``; stocks and distinct counts have none, and where another
+        definition computes some of the periods it is ``not_comparable``. Distinct counts have
         no ``listed`` and no ``rest`` (``not_summable``); of a stock these are made as the whole
         is, of org units open in its last month. Where an org unit is told too small, no total is.
 
@@ -147,19 +156,24 @@ def _rows(table: _Table) -> Iterator[tuple]:
     }
     texts = [period.text for period in table.periods]
     for unit in table.units:
-        yield from ((*told[unit.uid, text], "unit") for text in texts)
+        yield from (_of(told[unit.uid, text], "unit") for text in texts)
         yield from _over_time(table, "unit", [cells[unit.uid, text] for text in texts], unit)
-    totals = _totals(table, cells) if table.units else {}
+    totals: dict[str, list[Cell]] = {}
+    defined = table.by_definition
+    by = [run for run in defined for _ in run.periods]
+    for run in defined if table.units else ():
+        for kind, more in _totals(run, cells).items():
+            totals.setdefault(kind, []).extend(more)
     for kind in ("listed", "rest"):
-        for period, cell in zip(table.periods, totals.get(kind, ()), strict=False):
-            yield _row(table, kind, period.text, cell)
+        for run, period, cell in zip(by, table.periods, totals.get(kind, ()), strict=False):
+            yield _row(run, kind, period, cell)
         yield from _over_time(table, kind, totals.get(kind, []))
     if table.whole is not None:
         wholes = totals.get("whole") or [cells[table.whole.uid, text] for text in texts]
-        for text, cell in zip(texts, wholes, strict=True):
-            row = told[table.whole.uid, text]
-            same = cell == cells[table.whole.uid, text]
-            yield (*row, "whole") if same else _row(table, "whole", text, cell, table.whole)
+        for run, period, cell in zip(by, table.periods, wholes, strict=True):
+            row = told[table.whole.uid, period.text]
+            same = cell == cells[table.whole.uid, period.text]
+            yield _of(row, "whole") if same else _row(run, "whole", period, cell, table.whole)
         yield from _over_time(table, "whole", wholes, table.whole)
 
 
@@ -286,18 +300,29 @@ def _over_time(
     table: _Table, kind: str, cells: list[Cell], unit: OrgUnit | None = None
 ) -> Iterator[tuple]:
     """The sum over all periods, of what may be added up over time."""
-    periods = table.periods
-    if len(cells) < 2 or periods[0].grain == "ytd" or table.over_time != {"sum"}:
+    periods, defined = table.periods, table.by_definition
+    summed = all(run.over_time == {"sum"} for run in defined)
+    if len(cells) < 2 or periods[0].grain == "ytd" or not summed:
         return
+    if len(defined) > 1:
+        cells = [Cell(reason="not_comparable")]
     kept_out = next((one.reason for one in cells if one.reason in WITHOUT), "")
     total = Cell(reason=kept_out) if kept_out else _sum(cells)
     if _small(table, total):
         total = Cell(reason="suppressed")
-    yield _row(table, kind, f"{periods[0].text}..{periods[-1].text}", total, unit)
+    yield _row(defined[-1], kind, (periods[0], periods[-1]), total, unit)
 
 
-def _row(table: _Table, kind: str, period: str, cell: Cell, unit: OrgUnit | None = None) -> tuple:
+def _row(
+    table: _Table,
+    kind: str,
+    period: Period | tuple[Period, Period],
+    cell: Cell,
+    unit: OrgUnit | None = None,
+) -> tuple:
+    """A row of one period, or of all from one to another."""
     indicator = table.indicator
+    first, last = period if isinstance(period, tuple) else (period, period)
     counts_only = indicator.numerator is not None and indicator.denominator is None
     value = pace.ratio(cell.over, 1.0 if counts_only else cell.under, indicator.factor)
     reason = cell.reason
@@ -311,7 +336,7 @@ def _row(table: _Table, kind: str, period: str, cell: Cell, unit: OrgUnit | None
         "name": unit.name if unit else NAMES[kind],
         "level": unit.level if unit else "",
         "grain": table.periods[0].grain,
-        "period": period,
+        "period": first.text if first is last else f"{first.text}..{last.text}",
         "numerator": cell.over,
         "denominator": cell.under,
         "value": None if value is None else float(value),
@@ -320,5 +345,11 @@ def _row(table: _Table, kind: str, period: str, cell: Cell, unit: OrgUnit | None
         "run": source.run if source else None,
         "definition": indicator.definition_id,
         "parts": "",
+        "mark": "" if value is None else formulas.mark(indicator, first.start),
     }
-    return (*(said.get(name) for name in series.COLUMNS), kind)
+    return _of(tuple(said.get(name) for name in series.COLUMNS), kind)
+
+
+def _of(row: tuple, kind: str) -> tuple:
+    """A row of ``values`` with what it is of, before its mark."""
+    return (*row[:-1], kind, row[-1])

@@ -35,7 +35,8 @@ class Plausibility:
         declared = {element.id for element in catalogue.elements.values() if element.reading}
         self._pairs = [
             (indicator, indicator.numerator, indicator.denominator)
-            for indicator in catalogue.indicators.values()
+            for known in catalogue.indicators.values()
+            for indicator in known.every
             if indicator.within
             and indicator.numerator in declared
             and indicator.denominator in declared

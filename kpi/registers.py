@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from ioc.clock import right_now
 from ioc.principal import Principal
-from kpi import configversions
+from kpi import configversions, formulas
 from kpi.answer import Answer
 from kpi.decided import in_force
 from kpi.judging import local_date
@@ -23,7 +23,7 @@ TARGET_COLUMNS = (
 INDICATOR_COLUMNS = (
     "indicator name short definition numerator denominator factor unit better grain source owner"
     " definition_version numerator_text denominator_text exclusions sector kind owner_name"
-    " targets numerator_unit class definition_then"
+    " targets numerator_unit class definition_then definitions"
 ).split()
 TASK_COLUMNS = (
     "task bullet short sentence owner owner_name org_unit co_owners co_owner_names state stated_on"
@@ -120,7 +120,9 @@ def indicators(
 ) -> Answer:
     """The indicators with their definitions; ``source`` is empty where none is configured.
 
-    The definition is always the one of today, for it derives the figures of the past too;
+    The definition is the one in force on the date, as today's files say it: they derive the
+    figures of the past too. ``definitions`` are all of an indicator that was changed, oldest first,
+    each later one with the day from which it holds (``5ac1…;2025-07-01 09fe…``), else empty.
     ``definition_then`` names the version that stood at ``as_of`` (now: the same), empty where
     none had been kept by then.
     ``targets`` are those of the plan in force on the date.
@@ -131,7 +133,8 @@ def indicators(
     stood = configversions.definitions_at(store, as_of) if as_of else {}
     plan = catalogue.plan_on(day)
     rows = []
-    for i in indicators_of(store, entitled(who, now), indicators):
+    for known in indicators_of(store, entitled(who, now), indicators):
+        i = known.at(day)
         numerator = catalogue.elements.get(i.numerator or "")
         rows.append((
             i.id,
@@ -156,7 +159,8 @@ def indicators(
             ";".join(t for t in catalogue.targets_of(i.id) if catalogue.targets[t].plan == plan),
             numerator.unit if numerator else "",
             i.access,
-            stood.get(i.id, "") if as_of else i.definition_id,
+            formulas.of_day(stood.get(i.id, ""), day) if as_of else i.definition_id,
+            formulas.dated(i) if i.versions else "",
         ))
     return fixed(store, INDICATOR_COLUMNS, rows, as_of)
 

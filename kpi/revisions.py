@@ -15,7 +15,7 @@ from ioc.clock import right_now
 from ioc.model import OrgUnit
 from ioc.period import Period
 from ioc.principal import Principal
-from kpi import origins, pace
+from kpi import formulas, origins, pace
 from kpi.answer import Answer, Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
 from kpi.judging import local_date
@@ -113,10 +113,13 @@ def revisions(
 
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
         for indicator in chosen:
-            asked = _asked(snapshot, who, indicator)
-            for start in range(0, len(units) if asked else 0, AT_ONCE):
-                assert asked is not None
-                yield from _rows(asked, units[start : start + AT_ONCE], periods)
+            defined = [
+                (asked, periods[run])
+                for one, run in formulas.by_period(indicator, periods)
+                if (asked := _asked(snapshot, who, one))
+            ]
+            for start in range(0, len(units) if defined else 0, AT_ONCE):
+                yield from _rows(defined, units[start : start + AT_ONCE])
 
     return Answer(tuple(COLUMNS), store, rows, now, as_of)
 
@@ -132,18 +135,31 @@ def _asked(snapshot: Snapshot, who: Principal, indicator: Indicator) -> _Asked |
     return _Asked(snapshot, source, indicator, numerator, denominator, told)
 
 
-def _rows(asked: _Asked, units: Sequence[OrgUnit], periods: list[Period]) -> Iterator[tuple]:
-    keys = {period: _keys(period) for period in periods}
-    stored = _stored(asked, units, sorted({key for some in keys.values() for key in some}))
+def _rows(defined: list[tuple[_Asked, list[Period]]], units: Sequence[OrgUnit]) -> Iterator[tuple]:
+    """Of each definition with its own periods, by org unit and period."""
+    found = [
+        (asked, periods, _stored(asked, units, sorted({k for p in periods for k in _keys(p)})))
+        for asked, periods in defined
+    ]
     for unit in units:
-        for period in periods:
-            lines = {
-                side.id: [stored.get((side.id, unit.uid, key), []) for key in keys[period]]
-                for side in asked.sides
-                if side.over_time != "distinct" or len(keys[period]) == 1
-            }
-            for before, after, known in _moves(asked, period, lines):
-                yield _row(asked, unit, period, before, after, known)
+        for asked, periods, stored in found:
+            for period in periods:
+                for before, after, known in _moves(
+                    asked, period, _lines(asked, unit, period, stored)
+                ):
+                    yield _row(asked, unit, period, before, after, known)
+
+
+def _lines(
+    asked: _Asked, unit: OrgUnit, period: Period, stored: Stored
+) -> dict[str, list[list[_Version]]]:
+    """The versions of each side in the stored periods that a period is folded from."""
+    keys = _keys(period)
+    return {
+        side.id: [stored.get((side.id, unit.uid, key), []) for key in keys]
+        for side in asked.sides
+        if side.over_time != "distinct" or len(keys) == 1
+    }
 
 
 def _keys(period: Period) -> list[int]:

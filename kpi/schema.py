@@ -85,6 +85,9 @@ judged = _table(
     _need("by_year", Int),
     _need("cut_year", Int),
     _need("cut_month", Int),
+    # a definition computes the windows from first_window to last_window: the only one all of them
+    sa.Column("first_window", Int, primary_key=True, autoincrement=False, server_default="0"),
+    sa.Column("last_window", Int, nullable=False, server_default="1000000"),
 )
 definition_version = _table(
     "definition_version", _key("definition"), _need("indicator"), _need("yaml"), _need("at", Int)

@@ -1,12 +1,14 @@
 """Find an indicator, a target or an org unit of any epoch by code or name, accents aside."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
+from ioc.clock import right_now
 from ioc.model import OrgUnit
 from ioc.orgunits import fold
 from ioc.principal import Principal
 from kpi.answer import Answer
+from kpi.judging import local_date
 from kpi.scope import all_targets, entitled, fixed, indicators_of
 from kpi.store import KpiStore
 
@@ -33,9 +35,10 @@ def search(
         count only where nothing has them together. An empty text finds nothing.
     """
     wanted, who = fold(text), entitled(who, now)
+    day = local_date(now or right_now())
     coded = {unit.uid for unit in store.orgunits.coded(text.strip().upper())}
     found = []
-    for place, (row, names, closed) in enumerate(_entries(store, who) if wanted else ()):
+    for place, (row, names, closed) in enumerate(_entries(store, who, day) if wanted else ()):
         rank = EXACT if row[1] in coded else _rank(wanted, names)
         if rank is not None:
             found.append((rank, closed, place, (*row, rank)))
@@ -49,10 +52,10 @@ Entry = tuple[tuple, Sequence[str], bool]
 """The row without its rank, what it is called, whether it is over."""
 
 
-def _entries(store: KpiStore, who: Principal) -> Iterator[Entry]:
+def _entries(store: KpiStore, who: Principal, day: date) -> Iterator[Entry]:
     catalogue, tree = store.catalogue, store.orgunits
     for i in indicators_of(store, who, None):
-        row: tuple = ("indicator", i.id, i.id, i.name, "", None, None, i.definition)
+        row: tuple = ("indicator", i.id, i.id, i.name, "", None, None, i.at(day).definition)
         yield row, (i.id, i.name, i.short), False
     for t in all_targets(store, who):
         shorts = "; ".join(catalogue.indicators[name].short for name in t.indicators)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ioc.model import OrgUnit
 from ioc.period import Grain, Period
-from kpi import byhand, families, pace, sums
+from kpi import byhand, families, formulas, pace, sums
 from kpi.answer import Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
 from kpi.families import Merged
@@ -18,8 +18,9 @@ from kpi.sums import Side
 
 COLUMNS = (
     "indicator org_unit code name level grain period numerator denominator value unit coverage"
-    " reason known_at revised run definition by_hand hand_run parts"
+    " reason known_at revised run definition by_hand hand_run parts mark"
 ).split()
+_VALUE = COLUMNS.index("value")
 NONE = timedelta()
 AT_ONCE = 40
 """Org units read by one statement while streaming."""
@@ -35,7 +36,8 @@ def rows(
     """A row for every indicator, org unit and period, in the order asked for.
 
     An indicator without a denominator is a count: its numerator times its factor. Without a
-    frame the org units are as they were.
+    frame the org units are as they were. A period is computed by the definition in force at its
+    end, and says in ``mark`` where that began inside it.
     """
     for indicator in indicators:
         source = snapshot.source_of(indicator.source)
@@ -43,7 +45,29 @@ def rows(
         times = [_time(p, snapshot.clock, heard, snapshot.clock - stale) for p in periods]
         for start in range(0, len(units), AT_ONCE):
             some = tuple(units[start : start + AT_ONCE])
-            yield from _rows_of(snapshot, indicator, some, times, frame)
+            if indicator.versions:
+                yield from _by_definition(snapshot, indicator, some, times, frame)
+            else:
+                yield from _rows_of(snapshot, indicator, some, times, frame)
+
+
+def _by_definition(
+    snapshot: Snapshot,
+    indicator: Indicator,
+    units: tuple[OrgUnit, ...],
+    times: list["_Time"],
+    frame: Frame | None,
+) -> Iterator[tuple]:
+    """The rows of an indicator that was changed, each by the definition of its period."""
+    runs = []
+    for one, places in formulas.by_period(indicator, [time.period for time in times]):
+        run = times[places]
+        marks = [formulas.mark(one, time.start) for time in run]
+        runs.append((marks, _rows_of(snapshot, one, units, run, frame)))
+    for _ in units:
+        for marks, made in runs:
+            for mark, row in zip(marks, made, strict=False):
+                yield row if row[_VALUE] is None else (*row[:-1], mark)
 
 
 class _Days(NamedTuple):
@@ -158,6 +182,7 @@ def _rows_of(
                 indicator.definition_id,
                 *(_by_hand(hands, period, unit, value is not None) if hands else (None, None)),
                 read.parts(unit, period) if read.families and not refused else "",
+                "",
             )
 
 

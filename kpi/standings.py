@@ -6,6 +6,9 @@ the catalogue refuses others). Status, pace, freshness and sentences are functio
 its target and the clock, made at reading.
 """
 
+from collections.abc import Collection
+
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from kpi.schema import FAR
@@ -39,25 +42,24 @@ _RENEW = (
     f" {_of('upto', 'MAX', 'j.numerator')} AS num_upto,"
     f" {_of('upto', 'MAX', 'j.denominator')} AS den_upto,"
     f" {_of('known_at', 'MAX', 'j.numerator', 'j.denominator')} AS known_at"
-    " FROM t_standing s JOIN judged j ON j.target = s.target AND j.indicator = s.indicator)"
+    " FROM t_standing s JOIN judged j ON j.target = s.target AND j.indicator = s.indicator"
+    ' AND s."window" BETWEEN j.first_window AND j.last_window)'
     " AS judged_now WHERE numerator IS NOT NULL OR denominator IS NOT NULL"
 )
 
 
-def renew_all(connection: Connection) -> set[str]:
-    """All standings again from the sums as they are: what is judged has changed, no sum has.
-
-    Returns:
-        The ids of the targets that have any.
-    """
-    for table in ("standing", "t_standing", "t_done"):
-        connection.exec_driver_sql(f"DELETE FROM {table}")
-    connection.exec_driver_sql(
-        "INSERT INTO t_done (element, period, org_unit) SELECT DISTINCT r.element, r.period,"
-        " r.org_unit FROM rollup r JOIN judged j ON r.element IN (j.numerator, j.denominator)"
-        f" WHERE r.superseded_at = {FAR}"
-    )
-    return renew(connection)
+_ALL = sa.text(
+    'INSERT INTO t_standing (target, indicator, org_unit, "window")'
+    " SELECT DISTINCT j.target, j.indicator, r.org_unit, CASE WHEN j.by_year = 1"
+    " AND r.period >= 12000 THEN j.cut_year ELSE r.period END FROM judged j"
+    f" JOIN rollup r ON r.element IN (j.numerator, j.denominator) AND r.superseded_at = {FAR}"
+    " AND CASE WHEN r.period < 12000 OR j.by_year = 0"
+    " THEN (r.period < 12000) = (j.by_year = 1)"
+    " AND r.period BETWEEN j.first_window AND j.last_window"
+    " ELSE r.period BETWEEN j.cut_year * 12 AND j.cut_month"
+    " AND j.cut_year BETWEEN j.first_window AND j.last_window END"
+    " WHERE j.target = :target AND j.indicator = :indicator"
+)
 
 
 def renew(connection: Connection) -> set[str]:
@@ -71,10 +73,36 @@ def renew(connection: Connection) -> set[str]:
         " SELECT DISTINCT j.target, j.indicator, t.org_unit, t.period FROM t_done t"
         " JOIN judged j ON t.element IN (j.numerator, j.denominator)"
         " AND j.by_year = CASE WHEN t.period < 12000 THEN 1 ELSE 0 END"
+        " AND t.period BETWEEN j.first_window AND j.last_window"
         " UNION SELECT j.target, j.indicator, t.org_unit, j.cut_year FROM t_done t"
         " JOIN judged j ON t.element IN (j.numerator, j.denominator)"
         " AND t.period BETWEEN j.cut_year * 12 AND j.cut_month AND j.by_year = 1"
+        " AND j.cut_year BETWEEN j.first_window AND j.last_window"
     )
+    return _renewed(connection)
+
+
+def renew_of(connection: Connection, judged: Collection[tuple[str, str]]) -> set[str]:
+    """Renew all standings of some (target, indicator): what they count was declared anew.
+
+    The sums stay as they are. What is no longer judged at all goes.
+
+    Returns:
+        The ids of the targets among them.
+    """
+    connection.exec_driver_sql("DELETE FROM t_standing")
+    named = sa.text("SELECT 1 FROM judged WHERE target = :target AND indicator = :indicator")
+    for target, indicator in judged:
+        said = {"target": target, "indicator": indicator}
+        connection.execute(
+            sa.text("DELETE FROM standing WHERE target = :target AND indicator = :indicator"), said
+        )
+        if connection.scalar(named, said):
+            connection.execute(_ALL, said)
+    return _renewed(connection) | {target for target, _ in judged}
+
+
+def _renewed(connection: Connection) -> set[str]:
     connection.exec_driver_sql(
         'DELETE FROM standing WHERE (target, indicator, org_unit, "window") IN'
         ' (SELECT target, indicator, org_unit, "window" FROM t_standing)'

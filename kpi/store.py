@@ -184,20 +184,23 @@ class KpiStore:
 
         Where what is counted has changed under stored records, everything derived is built
         again in the same transaction: a new element must not show zeros for its past. Where only
-        the targets have, a plan that was added say, their standings are: the sums stay.
+        what is divided for a target has, or a target was added, its standings are: the sums stay.
         """
         with self.write() as connection:
-            changed = _publish(self, connection, now or right_now())
-            if not changed or not connection.scalar(sa.text("SELECT 1 FROM rollup LIMIT 1")):
+            recounted, judged = _publish(self, connection, now or right_now())
+            if not connection.scalar(sa.text("SELECT 1 FROM rollup LIMIT 1")):
                 return
-            if changed == {"judged"}:
-                log.warning("chỉ tiêu đã đổi: xét lại mọi chỉ tiêu từ các tổng đã lưu")
-                self.touch(connection, standings.renew_all(connection))
-                return
-            from kpi.rebuild import replay_all
+            if recounted:
+                from kpi.rebuild import replay_all
 
-            log.warning("định nghĩa đã đổi: dựng lại toàn bộ số liệu từ bản ghi đã lưu")
-            replay_all(self, connection)
+                log.warning("định nghĩa đã đổi: dựng lại toàn bộ số liệu từ bản ghi đã lưu")
+                replay_all(self, connection)
+            elif judged:
+                log.warning(
+                    "công thức đã đổi: tính lại mức đạt của %s",
+                    ", ".join(sorted(map("/".join, judged))),
+                )
+                self.touch(connection, standings.renew_of(connection, judged))
 
 
 def open_store(
@@ -263,9 +266,13 @@ def _why(error: DBAPIError) -> str:
     return next((why for part, why in _REASONS.items() if part in said), type(error.orig).__name__)
 
 
-def _publish(store: KpiStore, connection: Connection, now: datetime) -> set[str]:
-    """What of elements, targets and tree differs from what was published before, by its table."""
-    changed = set()
+def _publish(
+    store: KpiStore, connection: Connection, now: datetime
+) -> tuple[bool, set[tuple[str, str]]]:
+    """Whether what is counted differs from what was published before, and which (target,
+    indicator) are judged by something else than then."""
+    recounted = False
+    judged: set[tuple[str, str]] = set()
     catalogue, orgunits = store.catalogue, store.orgunits
     published: dict[str, list[tuple]] = {
         "org_unit": [
@@ -287,6 +294,8 @@ def _publish(store: KpiStore, connection: Connection, now: datetime) -> set[str]
                 int(j.by_year),
                 j.cut_year,
                 j.cut_month,
+                j.first,
+                j.last,
             )
             for j in catalogue.judged()
         ],
@@ -296,7 +305,9 @@ def _publish(store: KpiStore, connection: Connection, now: datetime) -> set[str]
         columns = [column.name for column in table.columns]
         stored = [tuple(row) for row in connection.execute(sa.select(table))]
         if sorted(stored) != sorted(rows):
-            changed |= {name} & {"element", "judged", "closure"} if stored else set()
+            recounted |= bool(stored) and name in ("element", "closure")
+            if stored and name == "judged":
+                judged = {(row[0], row[1]) for row in {*stored} ^ {*rows}}
             connection.execute(sa.delete(table))
             store.load(connection, name, columns, rows)
     connection.execute(
@@ -305,9 +316,8 @@ def _publish(store: KpiStore, connection: Connection, now: datetime) -> set[str]
             " VALUES (:definition, :indicator, :yaml, :at) ON CONFLICT (definition) DO NOTHING"
         ),
         [
-            {"definition": i.definition_id, "indicator": i.id, "yaml": text, "at": micros(now)}
-            for i in catalogue.indicators.values()
-            if (text := catalogue.definitions.get(i.id))
+            {"definition": definition, "indicator": id, "yaml": text, "at": micros(now)}
+            for id, definition, text in catalogue.texts()
         ],
     )
     connection.execute(
@@ -315,7 +325,7 @@ def _publish(store: KpiStore, connection: Connection, now: datetime) -> set[str]
             "INSERT INTO boundary (id, at, version) VALUES (1, 0, 1) ON CONFLICT (id) DO NOTHING"
         )
     )
-    return changed
+    return recounted, judged
 
 
 def _defined(element: Element) -> str:

@@ -4,6 +4,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Literal
 
 from ioc.config import read_yaml
 from ioc.errors import Fault
@@ -58,7 +59,7 @@ class Part:
     """From when the target is valid: what was known just before is where its pace may begin."""
 
     @property
-    def mode(self) -> str:
+    def mode(self) -> Literal["year", "month"]:
         """The grain of its windows: ``year`` for flows of a year, else ``month``."""
         return "year" if self.judged_over in YEARS else "month"
 
@@ -75,6 +76,11 @@ class Part:
     def earliest(self) -> Period:
         """The first window that may be its baseline: the last one before the target began."""
         return self.window(self.begins - timedelta(days=1))
+
+    def ends(self, window: Period) -> date:
+        """The last day of a window: a year in which a part closes early ends with it."""
+        cut = self.mode == "year" and window.key == self.closing.key
+        return min(window.end, self.closing_date) if cut else window.end
 
     def closed(self, day: date) -> bool:
         """Whether the closing date lies behind this day."""
@@ -312,11 +318,7 @@ def _read_changes(form: Form, target: Target, plan: Plan) -> tuple[Wording, ...]
     )
     found = [said]
     for changed in form.listed("changes"):
-        begins = changed.day("from")
-        if begins is None:
-            changed.fault("thay đổi phải ghi “from”: ngày bắt đầu", "from")
-        elif begins <= said.begins:
-            changed.fault("ngày bắt đầu phải sau lời trước đó", "from")
+        begins = changed.begins(said.begins)
         said = _changed(changed, said, begins or said.begins, target, plan)
         found.append(said)
         changed.close()

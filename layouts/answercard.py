@@ -146,17 +146,19 @@ def behind(view: View) -> list[Any] | None:
     begins = text.as_date(row.get("baseline_date"))
     if not (begins and part.closing and line.numeric and text.known(row.get("baseline_value"))):
         return None
-    found = [
-        (min(Period.parse(one["period"]).end, today()), one["numerator"], one["denominator"])
-        for one in monthly(view, Period.of("month", begins))
-    ]
+    known_as = desk().store.catalogue.indicators[view.key]
+    found = []
+    for one in monthly(view, Period.of("month", begins)):
+        end = Period.parse(one["period"]).end
+        over = one["numerator"] * known_as.at(end).factor  # which a new definition may change
+        found.append((min(end, today()), over, one["denominator"]))
     since = query.behind_since(
         found,
         Rule(line.target["operator"], line.target["threshold"], line.target["threshold_high"]),
         baseline_date=begins,
         baseline_value=row["baseline_value"],
         closing_date=part.closing,
-        factor=view.indicator["factor"],
+        factor=1,
     )
     known = [day for day, _, under in found if text.known(under) and under]
     return [day for day in known if since and since <= day <= part.closing]

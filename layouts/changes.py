@@ -248,8 +248,11 @@ def _causes(row: Row) -> Iterable[Piece]:
 def _way(name: str, row: Row) -> list[Piece]:
     if name == "definition":
         href = f"/definitions#{row['indicator']}"
-        return [": ", dcc.Link("định nghĩa", href=href), *_decided(row),
-                ", số trước tính lại theo công thức mới"]  # fmt: skip
+        anew = text.known(row["config"])  # else another one came into force, each for its periods
+        said = (
+            "số trước tính lại theo công thức mới" if anew else "mỗi số theo định nghĩa của kỳ đó"
+        )
+        return [": ", dcc.Link("định nghĩa", href=href), *_decided(row), f", {said}"]
     if name == "target":
         before, after = (text.reading(row[n]) for n in ("reading_before", "reading"))
         moved = f": {before} → {after}" if before != after else ""

@@ -12,15 +12,27 @@ from layouts.components import Piece
 from layouts.events import Event, events, numbered
 from layouts.figures import Mark
 from layouts.lines import Row, closed
-from layouts.state import today
+from layouts.state import desk, today
 from layouts.view import View
 
 FORMULA = "mốc đầu + (mức giao − mốc đầu) × số ngày đã qua ÷ số ngày từ mốc đầu đến ngày chốt"
 
 
+def breaks(view: View) -> list[date]:
+    """The days across which values do not compare: another formula computes them from there on."""
+    every = desk().store.catalogue.indicators[view.key].every
+    formulas = [(one.numerator, one.denominator, one.factor) for one in every]
+    pairs = zip(formulas, formulas[1:], every[1:], strict=False)
+    return [one.begins for before, after, one in pairs if before != after and one.begins]
+
+
 def marks(view: View) -> list[Mark]:
     """What happened, as the chart marks it; the closing date has a mark of its own."""
-    return [(mark, one.day) for mark, one in _events(view) if not one.closes]
+    of: dict[date, list[str]] = {}
+    for mark, one in _events(view):
+        if not one.closes:
+            of.setdefault(one.day, []).append(mark)
+    return [(", ".join(told), day) for day, told in of.items()]
 
 
 def _events(view: View) -> list[tuple[str, Event]]:

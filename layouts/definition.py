@@ -9,7 +9,7 @@ from dash import dcc, html
 from kpi import query
 from layouts import components, text
 from layouts.components import Piece
-from layouts.lines import Line, Row, closed, parts_of, verdict
+from layouts.lines import Line, Row, closed, dated, parts_of, verdict
 from layouts.state import as_of, desk
 from layouts.view import View
 
@@ -18,16 +18,6 @@ def definition(view: View) -> Piece:
     """The six headings of Vietnamese statistics law, and where the target comes from."""
     row, line = view.indicator, view.line
     target = line.target if line else {}
-    formula = html.Div([
-        html.Span(
-            [
-                html.Span(row.get("numerator_text") or text.NONE),
-                html.Span(row.get("denominator_text") or text.NONE),
-            ],
-            className="formula",
-        ),
-        html.Span(f" × {text.plain(row['factor'])}", className="under"),
-    ])
     catalogue = desk().store.catalogue
     sector = catalogue.sectors.get(row.get("sector") or "", "")
     source = (
@@ -43,7 +33,7 @@ def definition(view: View) -> Piece:
         components.facts([
             ("Tên", row["name"]),
             ("Khái niệm", row["definition"]),
-            ("Công thức", formula),
+            ("Công thức", _formula(row["numerator_text"], row["denominator_text"], row["factor"])),
             ("Nguồn", source),
             ("Chu kỳ", _cycle(row, target)),
             ("Loại trừ", row.get("exclusions") or "không có"),
@@ -63,8 +53,51 @@ def definition(view: View) -> Piece:
                     html.Code(row["definition_version"]), href=f"/definitions#{row['indicator']}"
                 ),
             ),
+            ("Các phiên bản", _versions(row)),
         ]),
     )
+
+
+def _formula(over: str, under: str, factor: float) -> Piece:
+    sides = [html.Span(over or text.NONE), html.Span(under or text.NONE)]
+    return html.Div([
+        html.Span(sides, className="formula"),
+        html.Span(f" × {text.plain(factor)}", className="under"),
+    ])
+
+
+RULE = (
+    "Mỗi kỳ tính theo định nghĩa có hiệu lực vào ngày cuối kỳ. Kỳ có ngày thay đổi ở giữa, như cả"
+    " năm, tính trọn theo định nghĩa sau và có ghi chú."
+)
+
+
+def _versions(row: Row) -> Piece:
+    """Every definition of an indicator that was changed, the newest first, and which one counts."""
+    if not dated(row):
+        return ""
+    every = desk().store.catalogue.indicators[row["indicator"]].every
+    return html.Div(
+        [html.P(RULE, className="under"), html.Ul([_version(one, row) for one in reversed(every)])],
+        className="definition-versions",
+    )
+
+
+def _version(one: Any, row: Row) -> Piece:
+    here = one.definition_id == row["definition_version"]
+    return html.Li([
+        html.P([
+            html.B(f"Từ {text.day(one.begins)}" if one.begins else "Từ đầu"),
+            " · ",
+            html.Code(one.definition_id),
+            " · bản ở trên" if here else None,
+        ]),
+        None if here else html.P(one.definition),
+        None if here else _formula(one.numerator_text, one.denominator_text, one.factor),
+        html.P(f"Loại trừ: {one.exclusions}", className="under")
+        if one.exclusions and not here
+        else None,
+    ])
 
 
 def _valid(target: Row) -> str:

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from ioc.model import OrgUnit
 from kpi import query
 from layouts import text
+from layouts.lines import dated
 from layouts.state import as_of, desk
 from layouts.view import View
 
@@ -25,7 +26,12 @@ class Event:
 
 def events(view: View, first: date, last: date) -> list[Event]:
     """What is dated from ``first`` to ``last``, oldest first."""
-    told = [*reforms(desk().orgunits.values()), *_closing(view), *_choices(view)]
+    told = [
+        *reforms(desk().orgunits.values()),
+        *_closing(view),
+        *_choices(view),
+        *_definitions(view),
+    ]
     return sorted(
         (one for one in told if first <= one.day <= last), key=lambda one: (one.day, one.closes)
     )
@@ -62,6 +68,14 @@ def _reform(counts: Counter[str]) -> str:
         else "",
     ]
     return text.join(parts, "; ")
+
+
+def _definitions(view: View) -> list[Event]:
+    """The days from which another definition computes the figure."""
+    return [
+        Event(day, f"định nghĩa đổi; kỳ kết thúc từ ngày này tính theo bản {id}")
+        for day, id in dated(view.indicator)
+    ]
 
 
 def _closing(view: View) -> list[Event]:

@@ -26,6 +26,7 @@ def trend(
     steps: Sequence[tuple[date, float]] = (),
     pace: Sequence[tuple[date, float]] = (),
     marks: Sequence[Mark] = (),
+    breaks: Sequence[date] = (),
 ) -> Figure:
     """Values over time against the target's step line.
 
@@ -40,6 +41,8 @@ def trend(
             ``threshold`` from ``starts``. A band is drawn for the newest only.
         pace: days and values between which the required pace is a straight line.
         marks: what else happened, each a thin line with its short mark on top.
+        breaks: days across which values do not compare: no line joins a period that ends before
+            one with a later period.
     """
     days = [Period.parse(row["period"]).start.isoformat() for row in rows]
     values = [float(row["value"]) if text.known(row["value"]) else None for row in rows]
@@ -49,7 +52,7 @@ def trend(
         {
             "type": "scatter",
             "mode": "lines+markers",
-            "x": days,
+            "x": [*days],
             "y": values,
             "text": words,
             "hovertemplate": "%{text}<extra></extra>",
@@ -59,6 +62,7 @@ def trend(
         }
     ]
     unit = (rows[0].get("unit") if rows else "") or "%"
+    _break(data[0], rows, breaks)
     beside = [*_before(rows, days, (threshold, high), noun), *_pace(pace)]
     data += beside
     heights = values + [value for trace in beside for value in trace["y"]]
@@ -102,6 +106,17 @@ def _span(rows: Sequence[dict[str, Any]]) -> list[str] | None:
     return [(first.start - timedelta(days=20)).isoformat(), last.next(2).end.isoformat()]
 
 
+def _break(line: dict[str, Any], rows: Sequence[dict[str, Any]], breaks: Sequence[date]) -> None:
+    """Put a point without a value between periods that do not compare."""
+    ends = [Period.parse(row["period"]).end for row in rows]
+    for at in range(len(rows) - 1, 0, -1):
+        if any(ends[at - 1] < day <= ends[at] for day in breaks):
+            line["x"].insert(at, line["x"][at])
+            line["y"].insert(at, None)
+            line["text"].insert(at, "")
+            line["marker"]["symbol"].insert(at, "circle")
+
+
 def _revised(row: dict[str, Any]) -> bool:
     return text.known(row.get("revised")) and bool(row["revised"])
 
@@ -115,7 +130,9 @@ def _words(row: dict[str, Any], lines: tuple[Any, ...], noun: str) -> str:
     revised = ", đã sửa" if _revised(row) else ""
     counted = text.counts(over, under, noun)
     told = f" ({counted})" if counted != text.NONE else ""  # a count has no denominator
-    return f"{period}: {text.value(row, *lines)}{told}{revised}"
+    return (
+        f"{period}: {text.join([text.value(row, *lines) + told + revised, row.get('mark')], '; ')}"
+    )
 
 
 def _before(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date
 from typing import Any
 
 from dash import Input, Output, State, dcc, html
 
+from ioc.period import Period
 from kpi import query
 from layouts import (
     answercard,
@@ -35,6 +38,7 @@ from layouts.lines import (
     detail,
     figure,
     indicators,
+    redefined,
     split,
     steps,
 )
@@ -257,6 +261,7 @@ def _closing(view: View) -> list[Piece]:
     window = text.period(row.get("closing_period"))
     signed = row.get("closing_signed_at")
     revised = row.get("closing_known_at")
+    anew = text.join(redefined(row)).removeprefix("số chốt ")
     return [
         html.H2(text.join(["Kết quả chốt", window if window != text.NONE else ""])),
         html.Div(
@@ -277,6 +282,7 @@ def _closing(view: View) -> list[Piece]:
             ]),
             className="under",
         ),
+        html.P(text.sentence(anew), className="under") if anew else None,
         *(_signature(view) if text.known(signed) else ()),
     ]
 
@@ -381,9 +387,10 @@ def _reports(row: Row) -> str:
 
 
 def _marks(row: Row) -> list[str]:
-    """What the figure rests on, but for what stands beside it as a link."""
+    """What the live figure rests on, but for what stands beside it as a link."""
     marks = str(row.get("mark") or "").split("; ")
-    return [mark for mark in marks if mark not in by_hand(row)]
+    elsewhere = {*by_hand(row), *redefined(row)}
+    return [mark for mark in marks if mark not in elsewhere]
 
 
 def _limits(row: Row) -> str:
@@ -429,14 +436,30 @@ def months(view: View) -> list[Row]:
     found = ask(query.values, first=first.previous(year), last=last, **asked).to_dict("records")
     if not year:
         return found
-    return [row | {"before": old} for row, old in zip(found[year:], found, strict=False)]
+    breaks = chartnotes.breaks(view)
+    return [
+        row | {"before": old} if _comparable(old, row, breaks) else row | {"before": _nothing(old)}
+        for row, old in zip(found[year:], found, strict=False)
+    ]
+
+
+def _comparable(old: Row, row: Row, breaks: list[date]) -> bool:
+    """Whether one formula computes both."""
+    ends = [Period.parse(one["period"]).end for one in (old, row)]
+    return not any(ends[0] < day <= ends[1] for day in breaks)
+
+
+def _nothing(old: Row) -> Row:
+    """A period without its figures, for another formula computed them."""
+    figures_ = dict.fromkeys(("numerator", "denominator", "value"), math.nan)
+    return old | figures_ | {"reason": "not_comparable"}
 
 
 def _noted(row: Row, revised_as: str = "") -> str:
     revised = text.known(row.get("revised")) and row["revised"]
     hands = row.get("by_hand")
     units = f"nhập tay ({text.number(hands)} đơn vị)" if text.known(hands) else ""
-    return text.join([revised_as or ("đã sửa" if revised else ""), units])
+    return text.join([revised_as or ("đã sửa" if revised else ""), units, row.get("mark")])
 
 
 def trend(view: View, rows: list[Row]) -> figures.Figure:
@@ -453,6 +476,7 @@ def trend(view: View, rows: list[Row]) -> figures.Figure:
         noun=view.part.noun if view.part else "",
         pace=chartnotes.pace(view),
         marks=chartnotes.marks(view),
+        breaks=chartnotes.breaks(view),
     )
 
 

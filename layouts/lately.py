@@ -170,11 +170,13 @@ def _late_at(row: Row) -> Any:
 def cases(indicator: str, org_unit: str, window: Any) -> str:
     """The list of the records that a figure's denominator counts; empty where it was declared."""
     catalogue = desk().store.catalogue
-    known = catalogue.indicators[indicator]
-    counted = catalogue.elements.get(known.denominator or "")
-    if not known.source or not counted or not counted.count or not text.known(window):
+    if not text.known(window):
         return ""
     first, _, last = str(window).partition("..")
+    known = catalogue.indicators[indicator].at(Period.parse(last or first).end)
+    counted = catalogue.elements.get(known.denominator or "")
+    if not known.source or not counted or not counted.count:
+        return ""
     of = {"source": known.source, "element": counted.id}
     return link("/records", org_unit=org_unit, **of, from_=first, to=last or first)
 

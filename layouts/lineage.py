@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import date
 from typing import Any
 
 from dash import Input, Output, State, dcc, html
@@ -89,7 +90,7 @@ def _body(asked: dict[str, str]) -> list[Piece]:
         _formula(key, tops, found),
         _inputs(key, uid, found, meant["last"], note=_files(given, deepest, len(found))),
         _polls(key, found),
-        _versions(key, found) or _records(key, uid, meant["first"], meant["last"]),
+        _versions(key, found) or _records(_defined(key, found), uid, meant["first"], meant["last"]),
     ]  # fmt: skip
 
 
@@ -113,8 +114,19 @@ def _files(given: dict[str, str], step: str, count: int) -> Piece:
 # ── formula and inputs ─────────────────────────────────────────────────────────────────────
 
 
+def _defined(key: str, found: list[Row]) -> Row:
+    """The indicator by the definition that computed these rows; by today's where there is none."""
+    row = indicators()[key]
+    id = next((one["definition"] for one in found), row["definition_version"])
+    if id == row["definition_version"]:
+        return row
+    every = desk().store.catalogue.indicators[key].every
+    begins = next(one.begins for one in every if one.definition_id == id)
+    return rows(query.indicators, indicators=[key], on=begins or date.min)[0]
+
+
 def _formula(key: str, tops: list[Row], found: list[Row]) -> Piece:
-    row, elements = indicators()[key], desk().store.catalogue.elements
+    row, elements = _defined(key, found), desk().store.catalogue.elements
     if not row["source"]:
         return html.Section(
             [components.status("no_source"), html.P("Chưa hệ thống nào gửi số liệu.")],
@@ -158,7 +170,7 @@ def _formula(key: str, tops: list[Row], found: list[Row]) -> Piece:
 
 def _inputs(key: str, uid: str, found: list[Row], period: Period, note: Piece) -> Piece:
     """The parts that add up to the figure, each the way to its own parts."""
-    row = indicators()[key]
+    row = _defined(key, found)
     tops = {part["id"] for part in found if part["step"] == "rollup" and not part["parent"]}
     several = len({part["period"] for part in found if part["id"] in tops}) > 1
     parts: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
@@ -257,7 +269,7 @@ def _poll(run: Row) -> tuple[Piece, ...]:
 
 def _versions(key: str, found: list[Row]) -> Piece:
     """The versions of the records that were counted, each with its content hash."""
-    row = indicators()[key]
+    row = _defined(key, found)
     counted: dict[str, dict[str, Row]] = defaultdict(dict)
     for one in found:
         if one["step"] == "record_version":
@@ -294,9 +306,9 @@ def _verified(row: Row) -> Piece:
     return html.Strong("không khớp", className="hue-missed")
 
 
-def _records(key: str, uid: str, first: Period, last: Period) -> Piece:
+def _records(row: Row, uid: str, first: Period, last: Period) -> Piece:
     """The newest of the records that the denominator counts, each with its content hash."""
-    row, elements = indicators()[key], desk().store.catalogue.elements
+    elements = desk().store.catalogue.elements
     counted = elements.get(row["denominator"])
     if not row["source"] or not counted or not counted.count:
         return None

@@ -249,6 +249,12 @@ def steps(target: Row) -> list[tuple[date, float]]:
     return [(day, float(rule.threshold)) for day, rule in rules if rule.threshold is not None]
 
 
+def dated(indicator: Row) -> list[tuple[date, str]]:
+    """The days on which the definition of an indicator was changed, each with the new one's id."""
+    later = [str(told).partition(" ") for told in split(indicator.get("definitions") or "")[1:]]
+    return [(date.fromisoformat(day), id) for day, _, id in later]
+
+
 def closed(row: Row) -> bool:
     """Whether the closing figure is the headline: past the closing date, or an assessment's."""
     return bool(row.get("closing_status")) or (
@@ -266,6 +272,12 @@ def by_hand(row: Row) -> list[str]:
     """nhập tay một phần (2/190 đơn vị): what a figure says while people gave a part of it."""
     marks = str(row.get("mark") or "").split("; ")
     return [mark for mark in marks if mark.startswith(("nhập tay", "số chốt nhập tay"))]
+
+
+def redefined(row: Row) -> list[str]:
+    """số chốt tính theo định nghĩa …: what a closing figure says that a later definition made."""
+    marks = str(row.get("mark") or "").split("; ")
+    return [mark for mark in marks if mark.startswith("số chốt tính")]
 
 
 def unsure(row: Row) -> bool:

@@ -133,6 +133,8 @@ def _says(view: View, found: list[Row]) -> str:
         words.append("toàn địa bàn được đếm riêng vì không cộng được")
     if "suppressed" in reasons:
         words.append("dòng cộng bị che để không suy ra được số đã che")
+    anew = {(row["period"], row["mark"]) for row in found if row["mark"]}
+    words += [f"{_period(period)} {mark}" for period, mark in sorted(anew)]
     if view.level == "department":
         words.append(WIDER)
     return text.sentence("; ".join(words))

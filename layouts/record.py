@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from dash import Input, Output, State, dcc, html
 
+from ioc.period import Period
 from kpi import query
 from kpi.query import CaseFile, Version
 from layouts import components, records, shell, text, theme
@@ -151,7 +152,9 @@ def _counted(found: CaseFile) -> Piece:
     catalogue = desk().store.catalogue
     rows = []
     for counted in found.counted:
-        for key, indicator in catalogue.indicators.items():
+        end = Period.of("month", counted.day).end
+        for key, known in catalogue.indicators.items():
+            indicator = known.at(end)
             sides = [
                 word
                 for word, side in (

@@ -27,9 +27,11 @@ COLUMNS = {
     "standings": "target indicator org_unit code name level period numerator denominator value unit"
     " coverage operator threshold reading status freshness pace required_per_month missing_count"
     " closing_value closing_status closing_date closing_signed_at data_as_of polled_at late_at"
-    " stale_at declared source run definition",
+    " stale_at declared source run definition closing_numerator closing_denominator"
+    " closing_period closing_known_at closes_early units expected baseline_date baseline_value"
+    " mark by_hand closing_by_hand hand_run closing_coverage closing_definition",
     "values": "indicator org_unit code name level grain period numerator denominator value unit"
-    " coverage reason known_at revised run definition",
+    " coverage reason known_at revised run definition by_hand hand_run parts mark",
     "targets": "target bullet indicators combine sentence citation operator operator_certainty"
     " threshold threshold_high second_reading reading_in_force population judged_over"
     " baseline_date baseline_value closing_date owner valid_from valid_to",
@@ -56,13 +58,15 @@ COLUMNS = {
     "forecasts": "target indicator org_unit code name forecast_at chance low high unit points"
     " last_period reason reading closing_date closing_status closing_value inside model"
     " reconstructed computed_at definition",
-    "lineage": "step id parent element org_unit period value known_at source run hash",
+    "lineage": "step id parent element org_unit period value known_at source run hash"
+    " verified definition",
     "changes": "target indicator org_unit code name level figure causes period_before"
     " numerator_before denominator_before value_before status_before reading_before period"
     " numerator denominator value unit status reading known_at source run given_by decided_at"
     " config definition",
     "pivot": "indicator org_unit code name level grain period numerator denominator value unit"
-    " coverage reason known_at revised run definition by_hand hand_run parts row",
+    " coverage reason known_at revised run definition by_hand hand_run parts row"
+    " mark",
     "revisions": "indicator org_unit code name level grain period known_at numerator_before"
     " denominator_before value_before numerator denominator value unit source run given_by"
     " definition",

@@ -18,7 +18,8 @@ from layouts.web.dialect import dialect_of, instant
 from layouts.web.fields import fields, title
 from layouts.web.filters import QUESTIONS, Asked
 
-TOLD = ("target", "indicator", "source", "run", "definition", "definition_version")
+DEFINED = ("definition", "definition_version", "closing_definition")
+TOLD = ("target", "indicator", "source", "run", *DEFINED)
 """Columns whose values the description explains."""
 TYPES = {
     "csv": "text/csv",
@@ -37,7 +38,7 @@ TYPED_RULE = (
     " phải 0."
 )
 TARGETS = "target sentence operator threshold threshold_high reading_in_force closing_date citation"
-INDICATORS = "indicator name definition unit definition_version source"
+INDICATORS = "indicator name definition unit definition_version definitions source"
 SOURCES = "source name owner kind"
 
 
@@ -61,7 +62,7 @@ def facts(
         "licence": SAMPLE_LICENCE if answer.sample else LICENCE,
         "rows": seen.count,
         "columns": [*answer.columns, *downloads.TAIL],
-        "definitions": seen.named("definition", "definition_version"),
+        "definitions": seen.named(*DEFINED),
         "runs": seen.named("run"),
         "targets": _some(query.targets, store, who, TARGETS, seen.named("target"), at | planned),
         "indicators": indicators,

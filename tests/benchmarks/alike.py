@@ -13,7 +13,8 @@ _ROW = (
     " COALESCE(b.value, 0.0), 100.0 * COALESCE(a.value, 0.0) / b.value, '%', 1.0,"
     " CASE WHEN b.value IS NULL THEN 'zero_denominator' ELSE '' END,"
     f" strftime('%Y-%m-%dT%H:%M:%S', {_KNOWN}, 'unixepoch') || '+07:00', 0,"
-    " (SELECT MAX(run) FROM poll_run WHERE source = 'public_services'), :definition, NULL, NULL, ''"
+    " (SELECT MAX(run) FROM poll_run WHERE source = 'public_services'), :definition, NULL, NULL,"
+    " '', ''"
 )
 _SIDES = "".join(
     f" LEFT JOIN {{table}} {side} ON {side}.element = '{element}' AND {side}.org_unit = o.uid"
