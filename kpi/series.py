@@ -174,7 +174,7 @@ def _rows_of(
                 den,
                 value,
                 indicator.unit,
-                None if refused else share,
+                None if refused or reason == "not_open" else share,  # nobody was to give anything
                 reason,
                 instant_of(known),
                 revised,

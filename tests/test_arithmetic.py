@@ -354,7 +354,9 @@ def test_a_source_that_was_never_polled_to_its_end_has_no_zeros(world):
 
 def test_a_period_that_lies_ahead_is_not_due_and_one_before_the_org_unit_not_open(live):
     assert live.value("I02b", "2027-01").reason == "not_due"
-    assert live.value("I02b", "2025-01", "commune-19207-2025-07-01").reason == "not_open"
+    before = live.value("I02b", "2025-01", "commune-19207-2025-07-01")
+    assert before.reason == "not_open"
+    assert before.coverage != before.coverage, "who was not there was not to give anything"
 
 
 def test_distinct_services_are_recounted_for_every_area_and_year(live):
