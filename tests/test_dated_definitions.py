@@ -11,6 +11,7 @@ from ioc.errors import ConfigError
 from ioc.period import Period
 from kpi import configversions, formulas, query, rebuild
 from kpi.catalogue import PACKAGED, load_catalogue
+from kpi.migrate import upgrade
 from kpi.store import open_store
 from layouts import figures, lines
 from tests.worlds import (
@@ -439,3 +440,24 @@ def test_no_line_joins_periods_that_do_not_compare(world):
     assert drawn["y"] == [20, 20, None, 50, 50]
     assert len(drawn["x"]) == len(drawn["text"]) == len(drawn["marker"]["symbol"]) == 5
     assert figures.trend(found)["data"][0]["y"] == [20, 20, 50, 50]
+
+
+# ── stores of earlier releases ─────────────────────────────────────────────────────────────
+
+
+def test_a_store_of_an_earlier_release_keeps_what_it_judged(url, orgunits):
+    """Or a definition that changes at the very start of the new release would renew nothing."""
+    store = open_store(url, with_sources(load_catalogue()), orgunits)
+    kept = rows(store, "judged")
+    with store.writer.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE older AS SELECT target, indicator, numerator, denominator, by_year,"
+            " cut_year, cut_month FROM judged"
+        )
+        connection.exec_driver_sql("DROP TABLE judged")
+        connection.exec_driver_sql("ALTER TABLE older RENAME TO judged")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0007'")
+    upgrade(store.writer)
+    assert rows(store, "judged") == kept and len(kept) > 10
+    assert {row[-2:] for row in kept} == {(0, formulas.ANY)}
+    store.close()
