@@ -194,8 +194,9 @@ def values(
         reported or the denominator is zero, never 0, with the cause in ``reason`` (no_source,
         not_offered, not_due, not_open, not_reported, not_covered, zero_denominator, suppressed:
         too few people to be told, numerator and denominator neither; in a frame not_comparable,
-        and out_of_scope: a part may not be read); coverage 0..1, NaN of who was not
-        there. Ratios are computed after summing: a commune with ten dossiers does not weigh as much as one with ten thousand.
+        and out_of_scope: a part may not be read); coverage 0..1, NaN of who was not there.
+        Ratios are computed after summing: a commune with ten dossiers does not weigh as much as
+        one with ten thousand.
         ``by_hand``: how many org units gave a part of the value by hand and not by their system,
         ``hand_run`` the newest run that took it; unknown where none did. ``frame``: the org units
         of each period (``then``), of today, or of the plan; what merged wholly is summed again
