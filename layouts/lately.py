@@ -79,8 +79,11 @@ def value(row: Row) -> Piece:
     then = "" if then == text.NONE else then  # a count has no denominator
     revised = ", đã sửa" if text.known(row.get("revised")) and row["revised"] else ""
     return [
-        first,
-        html.Span(text.join([then, revised.removeprefix(", ")], ", "), className="under"),
+        html.Span(components.breakable(first)),
+        html.Span(
+            components.breakable(text.join([then, revised.removeprefix(", ")], ", ")),
+            className="under",
+        ),
     ]
 
 

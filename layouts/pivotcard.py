@@ -28,7 +28,7 @@ def card(view: View) -> Piece:
     if not any(row["row"] == "unit" for row in found):
         return None
     grain = asked["grain"]
-    periods = list(dict.fromkeys(row["period"] for row in found))
+    periods = _newest_first(found)
     spans = {"from_": asked["first"].text, "to": asked["last"].text}
     file = {name: asked[name] for name in ("level", "frame") if name in asked}
     file |= {"org_unit": ",".join(asked.get("org_units", [])), "grain": grain}
@@ -38,7 +38,7 @@ def card(view: View) -> Piece:
     ]
     table = html.Table(
         [
-            html.Caption(f"Theo {text.GRAINS[grain]}, tử số/mẫu số dưới mỗi tỷ lệ"),
+            html.Caption(f"Theo {text.GRAINS[grain]}, mới nhất trước; tử số/mẫu số dưới mỗi tỷ lệ"),
             html.Thead(html.Tr(head)),
             html.Tbody([_line(view, one, periods) for one in _units(found)]),
             html.Tfoot([_line(view, one, periods) for one in _totals(found)]),
@@ -80,6 +80,12 @@ def _many(view: View, grain: str) -> int:
     kind: Any = grain
     first, last = (Period.of(kind, day) for day in (view.span.first.start, view.span.last.end))
     return last.index - first.index + 1
+
+
+def _newest_first(found: list[Row]) -> list[str]:
+    """A phone shows the first columns only: the newest periods, and all of them together last."""
+    told = dict.fromkeys(row["period"] for row in found)
+    return sorted(reversed(told), key=lambda one: ".." in one)
 
 
 def _period(told: str) -> str:

@@ -62,3 +62,65 @@ def test_the_map_brings_its_own_library(visit: Any) -> None:
     seen.page.go_back()
     seen.page.wait_for_selector("main .source-list")
     seen.page.close()
+
+
+BROKEN = """() => {
+    const told = [];
+    const walker = document.createTreeWalker(
+        document.querySelector('main'), NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        if (!node.parentElement.checkVisibility()) continue;
+        for (const found of node.data.matchAll(/\\d[\\d.,]*\\d/g)) {
+            const range = document.createRange();
+            range.setStart(node, found.index);
+            range.setEnd(node, found.index + found[0].length);
+            const boxes = [...range.getClientRects()].filter(box => box.width > 0);
+            if (new Set(boxes.map(box => Math.round(box.top))).size > 1) told.push(found[0]);
+        }
+    }
+    return told;
+}"""
+
+
+@pytest.mark.parametrize("path", ["/org-unit/area-qb", "/indicator/I01"])
+def test_no_number_is_broken_inside(visit: Any, path: str) -> None:
+    """Counts may go to the next line after their stroke, digits never."""
+    seen = visit(path, NARROW)
+    assert seen.page.evaluate(BROKEN) == []
+    squeezed = "main .moves td:not(:first-child) { width: 1.5rem; overflow-wrap: anywhere }"
+    seen.page.add_style_tag(content=squeezed)
+    assert path != "/org-unit/area-qb" or seen.page.evaluate(BROKEN) != []
+    seen.page.close()
+
+
+def test_a_wide_table_says_that_it_scrolls_and_shows_the_newest_period(visit: Any) -> None:
+    """The words stand while it is wider than the screen, the fade until its right end is seen."""
+    seen = visit("/indicator/I01", NARROW)
+    box = seen.page.locator(".pivot-scroll")
+    assert box.evaluate("e => [e.dataset.wide, e.dataset.more]") == ["", ""]
+    hint = box.evaluate("e => getComputedStyle(e, '::before').content")
+    assert "Vuốt ngang để xem thêm" in hint
+    first = box.locator("thead .num").first.inner_text()
+    assert first == f"năm {seen.page.evaluate('new Date().getFullYear()')}"
+    box.evaluate("e => { e.scrollLeft = e.scrollWidth }")
+    seen.page.wait_for_function(
+        "document.querySelector('.pivot-scroll').dataset.more === undefined"
+    )
+    seen.page.close()
+    broad = visit("/indicator/I01", (1920, 1080))
+    assert broad.page.locator("[data-more]").count() == 0
+    broad.page.close()
+
+
+def test_the_name_of_the_product_stands_clear_of_the_mark(visit: Any) -> None:
+    seen = visit("/", NARROW)
+    name, mark = (
+        seen.page.locator(f".masthead {one}").bounding_box() for one in (".brand", ".sample-mark")
+    )
+    text = seen.page.evaluate(
+        "(() => { const r = document.createRange();"
+        " r.selectNodeContents(document.querySelector('.brand-name'));"
+        " return r.getBoundingClientRect().right })()"
+    )
+    assert name and mark and text < mark["x"]
+    seen.page.close()
