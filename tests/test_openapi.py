@@ -134,10 +134,44 @@ def test_a_refusal_names_its_kind_in_two_languages(get, said, asked):
     assert (answer.status_code, told["status"], told["type"]) == (status, status, f"/api#{slug}")
     kind = kinds.of(status, slug)
     assert (told["title"], told["title_en"]) == (kind.title, kind.title_en)
-    assert told["detail"] and told["detail_en"] == kind.detail_en
+    exact = kinds.FAULTS["choice"].format(name="grain") if slug == "bad-filter" else kind.detail_en
+    assert told["detail"] and told["detail_en"] == exact
     schema = said["components"]["schemas"]["Problem"]
     assert told["type"] in schema["properties"]["type"]["enum"]
     assert set(schema["required"]) <= told.keys() <= schema["properties"].keys()
+
+
+FAULTS = {
+    "from=bao-gio": ("form", "from"),
+    "limit=x": ("form", "limit"),
+    "grain=week": ("choice", "grain"),
+    "manifest=2": ("choice", "manifest"),
+    "org_unit=nowhere": ("unknown", "org_unit"),
+    "indicator=I99": ("unknown", "indicator"),
+    "from=2025-05&to=2025-01": ("order", "from"),
+    "as_of=2199-01-01": ("range", "as_of"),
+    "on=1700-01-01": ("range", "on"),
+    "limit=1000001": ("range", "limit"),
+    "as_of=2025-01-01T00:00:00": ("zone", "as_of"),
+    "grain=month&grain=year": ("once", "grain"),
+    "decimal=comma": ("csv", "decimal"),
+    "separator=comma&decimal=comma": ("comma", "separator"),
+}
+"""An address, what is wrong with it, and with which filter."""
+
+
+@pytest.mark.parametrize("asked", FAULTS)
+def test_what_is_wrong_with_a_filter_is_said_exactly_in_both_languages(get, asked):
+    fault, name = FAULTS[asked]
+    told = get(f"/api/v1/values.{'csv' if fault == 'comma' else 'json'}?{asked}").json
+    assert (told["type"], told["parameter"]) == ("/api#bad-filter", name)
+    assert told["detail"].startswith(f"{name}: ")
+    assert told["detail_en"] == kinds.FAULTS[fault].format(name=name)
+    assert f"'{name}'" in told["detail_en"] and told["detail_en"].isascii()
+
+
+def test_every_fault_has_a_case():
+    assert {fault for fault, _ in FAULTS.values()} == kinds.FAULTS.keys()
 
 
 def test_every_kind_is_whole_and_of_a_status_of_its_own_name():

@@ -120,7 +120,7 @@ def read(question: str, given: Mapping[str, str], store: Any, now: datetime) -> 
     }
     for name in FLAGS:
         if filters.get(name, "1") != "1":
-            raise _bad(name, "chỉ có thể là 1")
+            raise _bad(name, "chỉ có thể là 1", "choice")
     for name in ("snapshot", *DIALECT):
         read.pop(name, None)
     limit, after = read.pop("limit", None), read.pop("after", 0)
@@ -175,7 +175,7 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             known = {"level": get_args(Level), "grain": GRAINS, "frame": query.FRAMES}
             allowed = (known | DIALECT)[name]
             if text not in allowed:
-                raise _bad(name, f"{text!r} không có; chọn {', '.join(allowed)}")
+                raise _bad(name, f"{text!r} không có; chọn {', '.join(allowed)}", "choice")
             return text
         case "from" | "to":
             try:
@@ -200,7 +200,7 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             if not re.fullmatch(r"[0-9]{1,9}", text) or (name == "limit" and int(text) == 0):
                 raise _bad(name, f"{text!r} không phải số nguyên dương")
             if name == "limit" and int(text) > WHOLE:
-                raise _bad(name, f"{text} quá {WHOLE} dòng của một tệp")
+                raise _bad(name, f"{text} quá {WHOLE} dòng của một tệp", "range")
             return int(text)
     return [part.strip() for part in text.split(",")]  # a source: one that is gone has rows too
 
@@ -221,9 +221,9 @@ def as_of(text: str, now: datetime, name: str = "as_of") -> datetime:
         except (ValueError, OverflowError) as error:
             raise _bad(name, f"{text!r} không phải thời điểm ISO 8601") from error
         if instant.tzinfo is None:
-            raise _bad(name, "thiếu múi giờ, ví dụ 2025-06-30T17:00:00+07:00")
+            raise _bad(name, "thiếu múi giờ, ví dụ 2025-06-30T17:00:00+07:00", "zone")
     if instant > now or instant.year < 2000:
-        raise _bad(name, "phải từ năm 2000 đến bây giờ")
+        raise _bad(name, "phải từ năm 2000 đến bây giờ", "range")
     return instant
 
 
@@ -236,9 +236,9 @@ def one_dialect(filters: Mapping[str, str], kind: str) -> None:
     """Refuse a dialect where there is none, and one in which a number would need quotes."""
     for name in DIALECT:
         if name in filters and kind != "csv":
-            raise _bad(name, f"chỉ dùng cho tệp CSV, tệp {kind} không có")
+            raise _bad(name, f"chỉ dùng cho tệp CSV, tệp {kind} không có", "csv")
     if (filters.get("separator"), filters.get("decimal")) == ("comma", "comma"):
-        raise _bad("separator", "số thập phân đã dùng dấu phẩy; chọn semicolon hoặc tab")
+        raise _bad("separator", "số thập phân đã dùng dấu phẩy; chọn semicolon hoặc tab", "comma")
 
 
 def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime) -> None:
@@ -247,7 +247,7 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
     if question == "records":
         arguments |= {"opened_from": first and first.start, "opened_to": last and last.end}
         if first and last and last.end < first.start:
-            raise _bad("from", "kỳ đầu phải trước kỳ cuối")
+            raise _bad("from", "kỳ đầu phải trước kỳ cuối", "order")
         return
     past = arguments.get("as_of")
     today = day_of(past) if past else now.astimezone(LOCAL).date()
@@ -268,7 +268,7 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
         Period.of(grain, first.start) if first else arguments["last"].previous(back)
     )
     if arguments["first"] > arguments["last"]:
-        raise _bad("from", "kỳ đầu phải trước kỳ cuối")
+        raise _bad("from", "kỳ đầu phải trước kỳ cuối", "order")
     if question == "pivot":
         return  # its org units are those of each period, unless a day is asked for
     arguments.setdefault("on", min(arguments["last"].end, today))
@@ -292,7 +292,9 @@ def _listed(name: str, text: str, allowed: Any, what: str) -> list[str]:
     asked = [part.strip() for part in text.split(",") if part.strip()]
     missing = [part for part in asked if part not in allowed]
     if missing or not asked:
-        raise _bad(name, f"không có {what} {', '.join(map(repr, missing)) or repr(text)}")
+        raise _bad(
+            name, f"không có {what} {', '.join(map(repr, missing)) or repr(text)}", "unknown"
+        )
     return list(dict.fromkeys(asked))
 
 
@@ -302,12 +304,12 @@ def _date(name: str, text: str) -> date:
     except ValueError as error:
         raise _bad(name, f"{text!r} không phải ngày (2025-06-30)") from error
     if not 1990 <= found.year <= 2060:
-        raise _bad(name, f"{text!r} nằm ngoài các năm 1990–2060")
+        raise _bad(name, f"{text!r} nằm ngoài các năm 1990–2060", "range")
     return found
 
 
-def _bad(name: str, sentence: str) -> Problem:
-    return Problem(400, f"{name}: {sentence}.", parameter=name)
+def _bad(name: str, sentence: str, fault: str = "form") -> Problem:
+    return Problem(400, f"{name}: {sentence}.", parameter=name, fault=fault)
 
 
 def once(lists: Iterable[tuple[str, list[str]]]) -> dict[str, str]:
@@ -315,7 +317,7 @@ def once(lists: Iterable[tuple[str, list[str]]]) -> dict[str, str]:
     given = {}
     for name, texts in lists:
         if len(texts) != 1:
-            raise _bad(name, "chỉ được cho một lần (nhiều giá trị cách nhau bằng dấu phẩy)")
+            raise _bad(name, "chỉ được cho một lần (nhiều giá trị cách nhau bằng dấu phẩy)", "once")
         if "\x00" in texts[0]:
             raise _bad(name, "có ký tự không hợp lệ")
         given[name] = texts[0]

@@ -157,6 +157,25 @@ REFUSED = Kind(
 """For a status that has no kind of its own."""
 
 
+FAULTS = {
+    "form": "The value of '{name}' is not written as this filter is written;"
+    " /api/v1/openapi.json gives its pattern and an example.",
+    "choice": "'{name}' takes only the values that /api/v1/openapi.json lists for it.",
+    "unknown": "A value of '{name}' names nothing that is known here;"
+    " /api/v1/openapi.json lists the values that you may ask for.",
+    "order": "'{name}' is later than the end of the span: ask for a span that begins before it"
+    " ends.",
+    "range": "The value of '{name}' is well formed but out of range: an instant from the year 2000"
+    " until now, a day of the years 1990 to 2060, a limit of at most 1000000.",
+    "zone": "The instant in '{name}' has no time zone, for example 2025-06-30T17:00:00+07:00.",
+    "once": "'{name}' may be given once only; write several values with commas between them.",
+    "csv": "'{name}' is for CSV files only; this format has no such thing.",
+    "comma": "The decimal sign is a comma already, so '{name}' may not be one: take semicolon or"
+    " tab.",
+}
+"""What may be wrong with the value of a filter, in English; its reasons in Vietnamese name it."""
+
+
 def of(status: int, slug: str = "") -> Kind:
     """The kind of that name, else the first of the status."""
     fitting = (kind for kind in KINDS if (kind.slug == slug if slug else kind.status == status))

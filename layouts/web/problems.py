@@ -37,7 +37,8 @@ class Problem(Exception):
     """A refusal with its status and its sentence.
 
     ``kind`` is one of ``kinds.KINDS``, by default that of the status; ``more`` stands in the
-    document beside the members of RFC 9457.
+    document beside the members of RFC 9457. ``fault`` is one of ``kinds.FAULTS``: what is wrong
+    with the value of the filter ``parameter``.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Problem(Exception):
         *,
         kind: str = "",
         parameter: str = "",
+        fault: str = "",
         retry_after: int | None = None,
         more: Mapping[str, str] | None = None,
     ):
@@ -54,18 +56,20 @@ class Problem(Exception):
         self.status, self.parameter, self.retry_after = status, parameter, retry_after
         self.kind = kind or ("bad-filter" if status == 400 and parameter else "")
         self.detail = detail or kinds.of(status, self.kind).detail
+        self.fault = fault
         self.more = dict(more or {})
 
     def document(self) -> dict[str, Any]:
-        """The problem document (RFC 9457); the sentence in English is that of its kind."""
+        """The problem document (RFC 9457); in English the sentence of its fault or kind."""
         kind = kinds.of(self.status, self.kind)
+        said = kinds.FAULTS[self.fault].format(name=self.parameter) if self.fault else ""
         found: dict[str, Any] = {
             "type": f"{kinds.PAGE}#{kind.slug}",
             "title": kind.title,
             "status": self.status,
             "detail": self.detail,
             "title_en": kind.title_en,
-            "detail_en": kind.detail_en,
+            "detail_en": said or kind.detail_en,
         }
         if self.parameter:
             found["parameter"] = self.parameter
