@@ -17,6 +17,7 @@ GRAINS: tuple[Grain, ...] = ("day", "month", "quarter", "year", "ytd")
 
 _OFFSET = timedelta(hours=7)
 _DAY = timedelta(days=1)
+_MOMENT = timedelta(microseconds=1)
 _DAY_ZERO = datetime(1970, 1, 1, tzinfo=UTC) - _OFFSET  # local midnight that begins day 0
 _ORDINAL_ZERO = date(1970, 1, 1).toordinal()
 _TEXT = re.compile(
@@ -50,6 +51,14 @@ def month_of(day: int) -> int:
 def instant_of(day: int) -> datetime:
     """The UTC instant at which the local day begins."""
     return _DAY_ZERO + day * _DAY
+
+
+def local_date(instant: datetime) -> date:
+    """The local date that an instant is about: midnight ends the day before it.
+
+    What is known "at the end of 31/12" is of 31 December for every question, page and file.
+    """
+    return date_of(day_of(instant - _MOMENT))
 
 
 def minute_start(instant: datetime) -> datetime:

@@ -13,13 +13,12 @@ import sqlalchemy as sa
 from ioc.clock import right_now
 from ioc.errors import Forbidden, IocError
 from ioc.form import MOST_BYTES, SUFFIXES
-from ioc.period import day_number
+from ioc.period import day_number, local_date
 from ioc.personal import personal, shown_name
 from ioc.principal import Principal
 from kpi import audit, requests
 from kpi.assessments import VERDICTS
 from kpi.decided import in_force
-from kpi.judging import local_date
 from kpi.schema import micros
 from kpi.scope import ROOT, may_read_source
 from kpi.store import KpiStore

@@ -10,10 +10,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from ioc.clock import right_now
-from ioc.period import date_of
+from ioc.period import date_of, local_date
 from ioc.principal import Principal
 from kpi.answer import Answer, Snapshot
-from kpi.judging import local_date
 from kpi.schema import instant_of
 from kpi.scope import entitled, indicators_of, targets_of, units_of
 from kpi.store import KpiStore

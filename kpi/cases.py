@@ -10,11 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from ioc.clock import right_now
-from ioc.period import Period, day_number
+from ioc.period import Period, day_number, local_date
 from ioc.principal import Principal
 from kpi.answer import Answer, Snapshot
 from kpi.catalogue import Element
-from kpi.judging import local_date
 from kpi.schema import FAR, instant_of, micros
 from kpi.scope import UnknownFilter, entitled, may_read_source, units_of
 from kpi.store import KpiStore

@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 
 from ioc.clock import right_now
 from ioc.model import OrgUnit
-from ioc.period import Period
+from ioc.period import Period, local_date
 from ioc.principal import Principal
 from kpi import decided, effective, formulas, judging, origins, series, sums
 from kpi.answer import Answer, Snapshot, SourceState, take_snapshot
 from kpi.catalogue import Indicator
 from kpi.effective import INDICATORS, TARGETS
-from kpi.judging import local_date
 from kpi.schema import instant_of, micros
 from kpi.scope import (
     UnknownFilter,

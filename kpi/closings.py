@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from ioc.clock import right_now
+from ioc.period import local_date
 from ioc.principal import Principal
 from kpi import decided, judging
 from kpi.answer import Answer, Snapshot
-from kpi.judging import local_date
 from kpi.scope import entitled, targets_of, units_of
 from kpi.store import KpiStore
 

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ioc.model import OrgUnit
-from ioc.period import LOCAL, Period
+from ioc.period import Period, local_date
 from kpi import byhand, sums
 from kpi.answer import Snapshot, SourceState
 from kpi.elements import Element
@@ -100,7 +100,7 @@ def merged(
 def _refused(
     snapshot: Snapshot, frame: Frame, family: Family, period: Period, elements: list[Element]
 ) -> str:
-    today = snapshot.clock.astimezone(LOCAL).date()
+    today = local_date(snapshot.clock)
     last = min(period.end, max(period.start, today))
     reason = frame.refused(snapshot.store.orgunits, family, period.start, last)
     counted = any(element.over_time == "distinct" for element in elements)

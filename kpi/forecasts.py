@@ -6,10 +6,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from ioc.clock import right_now
+from ioc.period import local_date
 from ioc.principal import Principal
 from kpi import judging
 from kpi.answer import Answer, Snapshot
-from kpi.judging import local_date
 from kpi.schema import instant_of, micros
 from kpi.scope import entitled, indicators_of, targets_of, units_of
 from kpi.store import KpiStore

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from ioc.clock import right_now
 from ioc.model import OrgUnit
 from ioc.orgunits import OrgUnits
-from ioc.period import LOCAL
+from ioc.period import local_date
 from ioc.principal import Principal
 from kpi.scope import UnknownFilter
 from kpi.store import KpiStore
@@ -87,7 +87,7 @@ def frame_of(store: KpiStore, name: str, who: Principal, now: datetime | None) -
         raise UnknownFilter(f"không có khung đơn vị {name!r}")
     if name == "then":
         return None
-    today = (now or right_now()).astimezone(LOCAL).date()
+    today = local_date(now or right_now())
     return Frame(name, today if name == "today" else plan_day(store, today), who)
 
 

@@ -727,8 +727,3 @@ def _behind(snapshot: Snapshot, part: Part, unit: OrgUnit, figure: Figure) -> tu
     serves = (denominator.serves if denominator else ()) or (source.serves if source else ())
     day = Period("month", figure.upto).end if figure.upto else _days_of(part, figure)[1]
     return len(snapshot.store.orgunits.expected(unit.uid, day, serves)), "đơn vị"
-
-
-def local_date(clock: datetime) -> date:
-    """The local date of an instant."""
-    return clock.astimezone(LOCAL).date()

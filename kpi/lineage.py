@@ -8,12 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from ioc.clock import right_now
-from ioc.period import Period, date_of, day_number
+from ioc.period import Period, date_of, day_number, local_date
 from ioc.principal import Principal
 from kpi import formulas, origins, pace
 from kpi.answer import Answer, Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
-from kpi.judging import figure_over, local_date
+from kpi.judging import figure_over
 from kpi.records import SAID, matches
 from kpi.schema import instant_of, micros
 from kpi.scope import (

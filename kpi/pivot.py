@@ -10,13 +10,12 @@ from datetime import date, datetime
 
 from ioc.clock import right_now
 from ioc.model import OrgUnit
-from ioc.period import Period
+from ioc.period import Period, local_date
 from ioc.principal import Principal
 from kpi import families, formulas, pace, series, sums
 from kpi.answer import Answer, Snapshot
 from kpi.elements import Element, Indicator
 from kpi.frames import Frame, frame_of
-from kpi.judging import local_date
 from kpi.scope import ROOT, entitled, indicators_of, periods_of, units_of
 from kpi.store import KpiStore
 from kpi.sums import Found

@@ -9,12 +9,11 @@ import sqlalchemy as sa
 
 from ioc.clock import right_now
 from ioc.model import OrgUnit
-from ioc.period import Period
+from ioc.period import Period, local_date
 from ioc.principal import Principal
 from kpi import pace
 from kpi.answer import Answer, Snapshot, SourceState
 from kpi.cases import believed
-from kpi.judging import local_date
 from kpi.projects import FUNDS, Milestone, Project
 from kpi.schema import instant_of
 from kpi.scope import UnknownFilter, entitled, may_read_source, pick, units_of

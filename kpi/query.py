@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from ioc.clock import right_now
-from ioc.period import Period
+from ioc.period import Period, local_date
 from ioc.principal import Principal
 from kpi import judging, series
 from kpi.answer import INSTANTS, NUMBERS, Answer, Snapshot, settled, stamp
@@ -25,7 +25,6 @@ from kpi.forecasts import forecasts
 from kpi.frames import FRAMES, frame_of
 from kpi.gauges import at_head, gauges, leads
 from kpi.geometry import Layer, features, layers
-from kpi.judging import local_date
 from kpi.lineage import STEPS, lineage
 from kpi.pace import behind_since
 from kpi.pivot import pivot

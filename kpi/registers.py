@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from ioc.clock import right_now
+from ioc.period import local_date
 from ioc.principal import Principal
 from kpi import configversions, formulas
 from kpi.answer import Answer
 from kpi.decided import in_force
-from kpi.judging import local_date
 from kpi.scope import UnknownFilter, entitled, fixed, indicators_of, pick, reads_all, targets_of
 from kpi.store import KpiStore
 from kpi.tasks import STATES

@@ -13,12 +13,11 @@ import sqlalchemy as sa
 
 from ioc.clock import right_now
 from ioc.model import OrgUnit
-from ioc.period import Period
+from ioc.period import Period, local_date
 from ioc.principal import Principal
 from kpi import formulas, origins, pace
 from kpi.answer import Answer, Snapshot, SourceState
 from kpi.catalogue import Element, Indicator
-from kpi.judging import local_date
 from kpi.schema import FAR, instant_of, micros
 from kpi.scope import (
     UnknownFilter,

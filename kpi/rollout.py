@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from ioc.clock import right_now
-from ioc.period import LOCAL
+from ioc.period import LOCAL, local_date
 from ioc.principal import Principal
 from kpi import pace
 from kpi.answer import Answer, Snapshot
 from kpi.cases import believed
-from kpi.judging import local_date
 from kpi.schema import instant_of
 from kpi.scope import ROOT, UnknownFilter, entitled, may_read_source, pick, units_of
 from kpi.store import KpiStore

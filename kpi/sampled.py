@@ -4,8 +4,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
-from ioc.period import day_number
-from kpi.judging import local_date
+from ioc.period import day_number, local_date
 from kpi.schema import micros
 from kpi.store import KpiStore
 

@@ -6,9 +6,9 @@ from datetime import date, datetime
 from ioc.clock import right_now
 from ioc.model import OrgUnit
 from ioc.orgunits import fold
+from ioc.period import local_date
 from ioc.principal import Principal
 from kpi.answer import Answer
-from kpi.judging import local_date
 from kpi.scope import all_targets, entitled, fixed, indicators_of
 from kpi.store import KpiStore
 

@@ -20,11 +20,11 @@ from flask import current_app, g, has_request_context
 
 from ioc.clock import right_now
 from ioc.errors import Forbidden, IocError
-from ioc.period import LOCAL
+from ioc.period import LOCAL, local_date
 from ioc.principal import Principal
 from kpi import query
 from layouts import PAGES, access
-from layouts.web.filters import DIALECT, QUESTIONS, ROOT, day_of
+from layouts.web.filters import DIALECT, QUESTIONS, ROOT
 
 EXTENSION = "ioc"
 TIMELESS = frozenset({
@@ -142,7 +142,7 @@ def steady(*instants: Any) -> None:
 
 def today() -> date:
     """The local calendar day of this answer; a day that is asked for to its end is that day."""
-    return day_of(now()) if as_of() else now().astimezone(LOCAL).date()
+    return local_date(now())
 
 
 def ask(question: Callable[..., Any], **args: Any) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from typing import Any
 
 from dash import Input, Output, State, dcc, html, set_props
 
+from ioc.period import local_date
 from kpi.query import Steering, steering
 from layouts import components, shell, text
 from layouts.components import Piece
@@ -22,7 +23,6 @@ from layouts.wall import map as map_
 from layouts.wall.legibility import ASIDE, LETTER, wide
 from layouts.wall.sheet import Sheet, Shown, aim
 from layouts.wall.view import Wall, again, look, programme
-from layouts.web.filters import day_of
 
 SCENES = {
     "overview": overview,
@@ -212,6 +212,6 @@ def held(wall: Wall) -> str:
         return ""
     here = text.local(wall.held)
     if here.time() == here.time().min:
-        return f"Giữ số hết ngày {day_of(wall.held):%d/%m/%Y}"
+        return f"Giữ số hết ngày {local_date(wall.held):%d/%m/%Y}"
     day = "" if here.date() == text.local(present()).date() else f" {here:%d/%m/%Y}"
     return f"Giữ số lúc {here:%H:%M}{day}"

@@ -6,12 +6,12 @@ A filter that is ignored would give a right-looking wrong number, so none is.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, get_args
 from urllib.parse import urlencode
 
 from ioc.model import Level
-from ioc.period import GRAINS, LOCAL, Period
+from ioc.period import GRAINS, LOCAL, Period, local_date
 from kpi import query
 from layouts.web.dialect import DECIMALS, SEPARATORS
 from layouts.web.problems import Problem
@@ -227,11 +227,6 @@ def as_of(text: str, now: datetime, name: str = "as_of") -> datetime:
     return instant
 
 
-def day_of(instant: datetime) -> date:
-    """The local day that an instant of knowledge is about: midnight ends the day before it."""
-    return (instant - timedelta(microseconds=1)).astimezone(LOCAL).date()
-
-
 def one_dialect(filters: Mapping[str, str], kind: str) -> None:
     """Refuse a dialect where there is none, and one in which a number would need quotes."""
     for name in DIALECT:
@@ -250,7 +245,7 @@ def _periods(question: str, arguments: dict[str, Any], store: Any, now: datetime
             raise _bad("from", "kỳ đầu phải trước kỳ cuối", "order")
         return
     past = arguments.get("as_of")
-    today = day_of(past) if past else now.astimezone(LOCAL).date()
+    today = local_date(past or now)
     if question == "lineage":
         arguments.setdefault("indicators", [])
         arguments |= {name: p for name, p in (("first", first), ("last", last)) if p}
