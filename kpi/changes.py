@@ -105,11 +105,11 @@ def changes(
         then. ``causes``, separated by blanks: ``new_data``, ``corrected`` (of a period settled by
         ``since``), ``definition`` (its formula was written anew: both sides are by that of now; or
         another came into force: each side is by its own), ``target`` (its level or reading),
-        ``signature``, ``org_unit`` (other units report), ``clock`` (it closed, or nothing but time
-        moved it). ``known_at`` and ``run`` are of the newest data that moved it, ``decided_at`` and
-        ``config`` of the decision or the version of the configuration; unknown where the cause is
-        another. ``given_by`` is empty for whoever may not read the whole territory. Org units as of
-        ``standings``.
+        ``signature``, ``org_unit`` (other org units make it up), ``clock`` (it closed, or nothing
+        but time moved it). ``known_at`` and ``run`` are of the newest data that moved it,
+        ``decided_at`` and ``config`` of the decision or the version of the configuration; unknown
+        where the cause is another. ``given_by`` is empty for whoever may not read the whole
+        territory. Org units as of ``standings``.
 
     Raises:
         UnknownFilter: a target or org unit that does not exist, or ``since`` after ``as_of``.
@@ -231,7 +231,7 @@ def _rows(asked: _Asked, pair: _Pair, *, told: bool) -> Iterator[tuple]:
         if before.value != after.value:
             causes, known = _data(asked, pair, before, after)
             causes += ["definition"] if _replaced(asked, before, after) else []
-            why = _Why((*causes, *_reform(asked, pair)) or ("clock",), known)
+            why = _Why((*causes, *_reform(asked, pair, before, after)) or ("clock",), known)
             yield _row(asked, pair, before, after, why, told=told, live=True)
 
 
@@ -260,7 +260,7 @@ def _why(
         causes.append("signature")
         decided_at = signed
     if before[1:3] != after[1:3]:
-        causes += _reform(asked, pair)
+        causes += _reform(asked, pair, before, after)
     if pair.was_closed != pair.is_closed or not causes:
         causes.append("clock")
     return _Why(tuple(causes), known, decided_at, config)
@@ -339,20 +339,32 @@ def _series(snapshot: Snapshot, pair: _Pair, months: list[Period]) -> Iterator[d
         yield dict(zip(series.COLUMNS, row, strict=True))
 
 
-def _reform(asked: _Asked, pair: _Pair) -> list[str]:
-    """Whether other org units report than before, or the org unit itself opened or ended."""
+def _reform(asked: _Asked, pair: _Pair, before: _Figure, after: _Figure) -> list[str]:
+    """Whether other org units make up the figure, or the org unit itself opened or ended.
+
+    Each side is taken on the last day of its own figure: a figure of last year that stood until
+    now is made of last year's org units.
+    """
     snapshot = asked.after.snapshot
     source = snapshot.source_of(pair.indicator.source)
     indicator = formulas.of_window(pair.indicator, pair.part, None, asked.after.day)
     denominator = snapshot.store.catalogue.elements.get(indicator.denominator or "")
     serves = (denominator.serves if denominator else ()) or (source.serves if source else ())
-    first, last = asked.before.day, asked.after.day
+    first = _last_day(asked.before, pair.part, before)
+    last = _last_day(asked.after, pair.part, after)
     tree = snapshot.store.orgunits
     sides = [tree.expected(pair.unit.uid, day, serves) for day in (first, last)]
     unit = pair.unit
     ended = unit.closed is not None and first <= unit.closed < last
     opened = unit.opened is not None and first < unit.opened <= last
     return ["org_unit"] if sides[0] != sides[1] or ended or opened else []
+
+
+def _last_day(side: _Side, part: Part, figure: _Figure) -> date:
+    """The last day that a figure reaches at an instant; where there is none, that day."""
+    if not figure.period:
+        return side.day
+    return min(side.day, _part(side, part).ends(Period.parse(figure.period)))
 
 
 def _row(

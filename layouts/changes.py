@@ -28,7 +28,7 @@ CAUSES = {
     "definition": "công thức",
     "target": "mức giao, cách đọc",
     "signature": "ký chốt",
-    "org_unit": "đơn vị",
+    "org_unit": "sắp xếp đơn vị",
     "clock": "thời gian",
 }
 DATA = ("new_data", "corrected")

@@ -12,7 +12,16 @@ from kpi.store import KpiStore
 from layouts import changes as page
 from tests.test_pages import Reader, words
 from tests.test_record_pages import hrefs
-from tests.worlds import ADMIN, DOSSIERS, STAFF, World, at, dossiers, share
+from tests.worlds import (
+    ADMIN,
+    DOSSIERS,
+    STAFF,
+    TRANSFORMATION,
+    World,
+    at,
+    dossiers,
+    share,
+)  # fmt: skip
 
 pytest_plugins = ["tests.worlds"]
 HEAD = Principal("Đồng Hới", "head", frozenset({"area-450"}))
@@ -166,6 +175,45 @@ def test_units_that_report_instead_of_others_are_a_cause_and_only_then(world):
     world.forward(hours=2)
     later = of(world, "I12a", unit="area-450")
     assert "org_unit" not in later["causes"].split()
+
+
+DX_OF = "departments_dx_succeeded departments_dx_assessed"
+
+
+@pytest.fixture
+def merged(world) -> World:
+    """Two departments of which one succeeded; a year on they are one, which counts as one."""
+    world.now = at("2025-01-20 09:00")
+    world.live().forward(minutes=3)
+    world.poll(TRANSFORMATION, [*share(DX_OF, "STTTT", "2024-12", 1, 1),
+                                *share(DX_OF, "SKHCN", "2024-12", 0, 1)])  # fmt: skip
+    world.now = at("2026-01-20 09:00")
+    world.poll(TRANSFORMATION, share(DX_OF, "SKHCN25", "2025-12", 1, 1))
+    world.forward(days=1)
+    return world
+
+
+@pytest.mark.parametrize("since", ["2025-02-01 00:00", "2025-07-01 00:00", "2025-09-01 00:00"])
+def test_departments_that_merged_are_a_cause_where_the_numerator_did_not_move(merged, since):
+    found = of(merged, "I11a", since=at(since))
+    assert (found["numerator_before"], found["numerator"]) == (1, 1)
+    assert (found["denominator_before"], found["denominator"]) == (2, 1)
+    assert found["causes"].split()[0] == "new_data" and "org_unit" in found["causes"].split()
+
+
+def test_the_page_calls_a_merger_by_its_name(merged, tmp_path):
+    reader = Reader(merged, tmp_path)
+    said = reader.read(page.layout, since="01/09/2025")
+    assert "số liệu mới" in said and "sắp xếp đơn vị" in said
+
+
+def test_the_same_org_units_are_no_cause_however_long_ago_they_merged(merged):
+    merged.poll(TRANSFORMATION, share(DX_OF, "SKHCN25", "2025-12", 0, 1))
+    merged.forward(days=1)
+    found = [row for row in asked(merged, since=at("2026-01-21 00:00"))
+             if row["indicator"] == "I11a"]  # fmt: skip
+    assert found and all(row["causes"].split()[0] == "new_data" for row in found), found
+    assert not any("org_unit" in row["causes"].split() for row in found)
 
 
 def test_a_target_that_closed_was_moved_by_the_clock_alone(world):
