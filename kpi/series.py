@@ -104,7 +104,7 @@ class _Time(NamedTuple):
 def _time(period: Period, clock: datetime, heard: datetime | None, asked: datetime) -> _Time:
     """``heard``: until when its source has said all; nobody asks for more than until ``asked``."""
     text, start, end, starts_at, ends_at = _days(period.grain, period.index)
-    begun = starts_at <= clock
+    begun = starts_at < clock  # a day asked to its end is not the next one
     covered = heard is not None and (heard >= asked or heard >= ends_at)
     share = (1.0 if covered else 0.0) if begun else None
     return _Time(period, period.index, text, start, end, begun, covered, share)

@@ -359,6 +359,14 @@ def test_a_period_that_lies_ahead_is_not_due_and_one_before_the_org_unit_not_ope
     assert before.coverage != before.coverage, "who was not there was not to give anything"
 
 
+def test_a_day_that_is_asked_to_its_end_has_not_begun_the_next_period(live):
+    end = at("2026-07-01 00:00")
+    for indicator in ("I02b", "I12a"):
+        after = live.value(indicator, "2026-07", as_of=end)
+        assert (after.reason, after.coverage != after.coverage) == ("not_due", True)
+        assert live.value(indicator, "2026-06", as_of=end).reason != "not_due"
+
+
 def test_distinct_services_are_recounted_for_every_area_and_year(live):
     live.poll(
         DOSSIERS,
