@@ -184,6 +184,16 @@ def open_store(settings: Settings, *, migrate: bool) -> Any:
     return store.open_store(settings.database_url, catalogue, OrgUnits.load(), migrate=migrate)
 
 
+def ready_store(settings: Settings) -> Any:
+    """The KPI store as it stands. Raises IocError where its schema is another release's."""
+    from kpi.migrate import refuse_other
+
+    store = open_store(settings, migrate=False)
+    with store.read() as connection:
+        refuse_other(connection)
+    return store
+
+
 def load_sources(settings: Settings) -> Any:
     """The sources that the poller runs. Raises ConfigError with all faults.
 
@@ -323,7 +333,7 @@ def audit(settings: Settings, asked: argparse.Namespace) -> int:
     from connectors import syslog
     from kpi import console
 
-    store = open_store(settings, migrate=False)
+    store = ready_store(settings)
     return console.audited(store, settings, asked.words, syslog.send)
 
 
@@ -342,7 +352,7 @@ def config(settings: Settings, asked: argparse.Namespace) -> int:
     from ioc.principal import Principal
     from kpi import configversions
 
-    store = open_store(settings, migrate=False)
+    store = ready_store(settings)
     if asked.action == "list":
         for one in configversions.versions(store):
             at = f"{one.at:%Y-%m-%dT%H:%M:%SZ}" if one.at else ""
@@ -507,7 +517,7 @@ def pack(settings: Settings, asked: argparse.Namespace) -> int:
     from kpi import editions
 
     known = {one.name: one for one in load_packs(settings)}
-    store = open_store(settings, migrate=asked.edition is None)
+    store = ready_store(settings) if asked.edition else open_store(settings, migrate=True)
     if asked.name is None:
         for found in known.values():
             due = found.following(right_now()).astimezone(LOCAL)
@@ -597,7 +607,7 @@ def rebuild(settings: Settings, arguments: argparse.Namespace) -> int:
     from kpi.rebuild import check, rebuild
 
     if arguments.check:
-        found = check(open_store(settings, migrate=False))
+        found = check(ready_store(settings))
         for line in found.some:
             print(line)
         print(f"{found.differences} khác biệt (dựng thử từ {found.boundaries} mốc thời gian).")
@@ -612,7 +622,7 @@ def export(settings: Settings, asked: argparse.Namespace) -> int:
 
     if (asked.question is None) == (asked.reproduce is None):
         raise IocError("cần một câu hỏi, hoặc --reproduce TỆP")
-    store = open_store(settings, migrate=False)
+    store = ready_store(settings)
     if asked.reproduce:
         found = exports.reproduce(store, asked.reproduce, _about, out=asked.output)
         print(*found.said, sep="\n")
@@ -648,7 +658,7 @@ def export_all(settings: Settings, asked: argparse.Namespace) -> int:
     from kpi import audit, bundle
     from layouts.web import packaged
 
-    store = open_store(settings, migrate=False)
+    store = ready_store(settings)
     at = store.seal(right_now())
     who = packaged.PUBLIC if asked.public else Principal.local_admin()
     answers = packaged.answers(store, at, who)

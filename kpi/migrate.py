@@ -40,6 +40,18 @@ def revision(connection: Connection) -> str:
     return connection.scalar(sa.text("SELECT version_num FROM alembic_version")) or ""
 
 
+def refuse_other(connection: Connection) -> None:
+    """Raise when the database has not this release's schema: its columns are not what we ask."""
+    found = revision(connection)
+    refuse_newer(found, "kho số liệu")
+    if found != head():
+        at = f"ở lược đồ {found}" if found else "chưa có lược đồ"
+        raise IocError(
+            f"kho {at}, chương trình cần {head()}: hãy sao lưu (ioc backup) rồi chạy ioc run, ioc"
+            " web hoặc ioc poll của bản này một lần, hoặc dùng chương trình cùng bản với kho"
+        )
+
+
 def refuse_newer(found: str, what: str) -> None:
     """Raise when a newer release has written this: an older one would misread it."""
     if found > head():
