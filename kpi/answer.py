@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,16 +116,21 @@ class Answer:
     """How the rows that match are counted where not all of them are read."""
     place: Callable[[tuple], str] | None = None
     """Where a row stands, for a question whose next rows are asked for ``after`` it."""
+    jump: Callable[[Snapshot, int], Iterator[tuple]] | None = None
+    """The rows after so many, where these need not be read; ``matching`` is known then."""
     _snapshot_version: int | None = field(default=None, repr=False)
     _snapshot_sample: bool | None = field(default=None, repr=False)
 
-    def stream(self) -> Iterator[tuple]:
-        """Rows as plain tuples, None where nothing is known, in one snapshot."""
+    def stream(self, skip: int = 0) -> Iterator[tuple]:
+        """Rows as plain tuples, None where nothing is known, in one snapshot, after so many."""
         with self.store.read() as connection:
             snapshot = take_snapshot(self.store, connection, self.now, self.as_of)
             self._snapshot_version = snapshot.version
             self._snapshot_sample = snapshot.sample
-            yield from self.rows(snapshot)
+            if self.jump is not None:
+                yield from self.jump(snapshot, skip)
+            else:
+                yield from islice(self.rows(snapshot), skip, None)
 
     def frame(self) -> pd.DataFrame:
         """The rows as a frame: numbers as float64 with NaN, words as "" when absent."""

@@ -213,8 +213,8 @@ def values(
     units = units_of(store, who, org_units, level, framed.day if framed else day)
     chosen = indicators_of(store, who, indicators)
 
-    def rows(snapshot: Snapshot) -> Iterator[tuple]:
-        return series.rows(snapshot, chosen, units, periods, framed)
+    def rows(snapshot: Snapshot, skip: int = 0) -> Iterator[tuple]:
+        return series.rows(snapshot, chosen, units, periods, framed, skip)
 
     matching = len(chosen) * len(units) * len(periods)
-    return Answer(tuple(series.COLUMNS), store, rows, now, as_of, matching)
+    return Answer(tuple(series.COLUMNS), store, rows, now, as_of, matching, jump=rows)

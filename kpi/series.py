@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from ioc.model import OrgUnit
@@ -32,23 +33,28 @@ def rows(
     units: list[OrgUnit],
     periods: list[Period],
     frame: Frame | None = None,
+    skip: int = 0,
 ) -> Iterator[tuple]:
     """A row for every indicator, org unit and period, in the order asked for.
+
+    The first ``skip`` rows are left out, and nothing is read of indicators and org units before.
 
     An indicator without a denominator is a count: its numerator times its factor. Without a
     frame the org units are as they were. A period is computed by the definition in force at its
     end, and says in ``mark`` where that began inside it.
     """
-    for indicator in indicators:
+    passed, skip = divmod(skip, len(units) * len(periods) or 1)
+    first, skip = divmod(skip, len(periods) or 1)
+    for indicator in indicators[passed:]:
         source = snapshot.source_of(indicator.source)
         heard, stale = (source.covered_until, source.stale_after) if source else (None, NONE)
         times = [_time(p, snapshot.clock, heard, snapshot.clock - stale) for p in periods]
-        for start in range(0, len(units), AT_ONCE):
+        read = _by_definition if indicator.versions else _rows_of
+        for start in range(first, len(units), AT_ONCE):
             some = tuple(units[start : start + AT_ONCE])
-            if indicator.versions:
-                yield from _by_definition(snapshot, indicator, some, times, frame)
-            else:
-                yield from _rows_of(snapshot, indicator, some, times, frame)
+            yield from islice(read(snapshot, indicator, some, times, frame), skip, None)
+            skip = 0
+        first = 0
 
 
 def _by_definition(

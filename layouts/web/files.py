@@ -163,8 +163,11 @@ class File:
         if (answer.matching or 0) > WHOLE:
             raise _too_many(answer.matching)
         limit = asked.limit or (WHOLE if self.whole else PAGE)
-        stream = answer.stream()
-        skipped = sum(1 for _ in islice(stream, asked.after))
+        if answer.jump is not None:
+            stream, skipped = answer.stream(asked.after), min(asked.after, answer.matching)
+        else:
+            stream = answer.stream()
+            skipped = sum(1 for _ in islice(stream, asked.after))
         page = list(self.seen.rows(answer, islice(stream, limit)))
         if len(page) == limit and answer.matching is not None:
             count = answer.matching
