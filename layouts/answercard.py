@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dash import dcc, html
@@ -11,14 +12,14 @@ from ioc.rule import Rule
 from kpi import query
 from layouts import components, lately, places, text
 from layouts.components import Piece
-from layouts.lines import AREA, Line, Row, closed
-from layouts.ranking import Rank, cases, ranks, window
+from layouts.lines import Line, Row, closed
+from layouts.pulls import pulls
+from layouts.ranking import window
 from layouts.sentence import says
 from layouts.state import desk, link, readable, rows, today
-from layouts.view import LEVELS, View
+from layouts.view import View
 
 TITLE = "Vì sao, từ khi nào, ai"
-MOST = 3
 
 
 def card(view: View) -> Piece:
@@ -26,7 +27,7 @@ def card(view: View) -> Piece:
     if view.line is None or view.part is None:
         return None
     blocks = [
-        ("Kéo xuống nhiều nhất", _pulls(view)),
+        ("Kéo xuống nhiều nhất", pulls(view)),
         ("Từ khi nào", _since(view)),
         ("Ai trả lời", _who(view.line)),
         ("Xem tiếp", _further(view)),
@@ -62,57 +63,6 @@ def _sentence(view: View) -> str:
     return says(view.line, view.part)
 
 
-# ── which units ────────────────────────────────────────────────────────────────────────────
-
-
-def heaviest(units: list[Rank], operator: str) -> list[Rank]:
-    """The org units that lack most cases to the threshold, by their own counts; at most three."""
-    lacking = [
-        one
-        for one in units
-        if one.org_unit != AREA and one.gap is not None and cases(one.gap, operator) > 0
-    ]
-    return sorted(lacking, key=lambda one: (-(one.gap or 0), one.code))[:MOST]
-
-
-def _pulls(view: View) -> list[Piece]:
-    """Of the level of the ranking, else of the first level that has figures."""
-    line, part = view.line, view.part
-    assert line and part
-    if view.org_unit != AREA or not line.numeric or view.status == "no_source":
-        return []
-    ends, noun = closed(part.row), part.noun or "trường hợp"
-    for level in dict.fromkeys([view.level, part.population, *LEVELS]):
-        if level not in LEVELS:
-            continue
-        found = ranks(view, level, closing=ends).units
-        if any(not one.absent and one.org_unit != AREA for one in found):
-            operator = view.row.get("operator") or line.target["operator"]
-            units = [_pull(view, one, operator, noun) for one in heaviest(found, operator)]
-            told = (
-                "Không đơn vị nào thiếu" if not units else "Thiếu so với mức giao của chính đơn vị"
-            )
-            return [
-                html.Ol(units, className="pulls", **{"data-level": level}) if units else None,
-                html.P(f"{told} (cấp: {text.LEVELS_SHORT[level]}).", className="under"),
-            ]
-    return [html.P("Chưa có số liệu của từng đơn vị.", className="under")]
-
-
-def _pull(view: View, one: Rank, operator: str, noun: str) -> Piece:
-    assert one.gap is not None
-    lack = text.number(cases(one.gap, operator))
-    share = text.percent(one.over, one.under, *view.borders)
-    n = text.number(one.under)
-    return html.Li(
-        [
-            dcc.Link(one.name, href=view.address(org_unit=one.org_unit)),
-            html.Span(f"thiếu {lack} {noun} · {share} · n {n}", className="under"),
-        ],
-        **{"data-unit": one.org_unit, "data-gap": f"{float(one.gap):.6f}"},
-    )
-
-
 # ── since when ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -123,7 +73,10 @@ def _since(view: View) -> list[Piece]:
         told = {"missed": "Không đạt", "met": "Đạt"}.get(view.status, "Chốt")
         signed = row.get("closing_signed_at")
         note = f"ký chốt {text.day(signed)}" if text.known(signed) else "chưa ký chốt"
-        return _told(f"{told} từ ngày chốt {text.day(part.closing)}", note)
+        return [
+            *_told(f"{told} từ ngày chốt {text.day(part.closing)}", note),
+            _before(view) if view.status == "missed" else None,
+        ]
     if view.status == "awaiting":
         return _told(f"Chốt {text.day(part.closing)}", "chờ số của kỳ chốt")
     months = behind(view)
@@ -133,6 +86,22 @@ def _since(view: View) -> list[Piece]:
         return _told("Không dưới đường tiến độ", "ở kỳ mới nhất có số liệu")
     first = text.period(Period.of("month", months[0]).text)
     return _told(f"Từ {first}", f"dưới đường tiến độ {len(months)} tháng có số liệu liên tiếp")
+
+
+def _before(view: View) -> Piece:
+    """Since when what was missed had been below the pace as it closed."""
+    assert view.part and view.line
+    asked = {"targets": [view.line.id], "org_units": [view.org_unit], **view.framed}
+    open_ = [  # on its closing date a target still has the baseline of its pace
+        row
+        for row in rows(query.standings, on=view.part.closing, **asked)
+        if row["indicator"] == view.key
+    ]
+    months = behind(replace(view, part=replace(view.part, row=open_[0]))) if open_ else None
+    if not months:
+        return None
+    first = text.period(Period.of("month", months[0]).text)
+    return html.P(f"Đến lúc chốt đã dưới đường tiến độ từ {first}", className="under behind-since")
 
 
 def _told(words: str, note: str) -> list[Piece]:

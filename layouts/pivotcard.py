@@ -85,7 +85,7 @@ def _many(view: View, grain: str) -> int:
 def _newest_first(found: list[Row]) -> list[str]:
     """A phone shows the first columns only: the newest periods, and all of them together last."""
     told = dict.fromkeys(row["period"] for row in found)
-    return sorted(reversed(told), key=lambda one: ".." in one)
+    return sorted(told, key=lambda one: (".." not in one, one), reverse=True)
 
 
 def _period(told: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from kpi import pace
 from kpi.targets import Rule
-from layouts import answercard, indicator, lineage, ranking, register, view
+from layouts import answercard, indicator, lineage, pulls, ranking, register, view
 from layouts.lines import Line, Part
 from layouts.sentence import says
 from tests.test_pages import Reader, classes, having, one, walk, words
@@ -179,6 +179,40 @@ def test_the_units_that_pull_down_most_are_those_of_the_file_by_arithmetic(reade
         assert parse_qs(urlsplit(linked).query)["org_unit"] == [unit]
         assert f"n {under}" in words([pull])
     assert len(pulls) == {"area": 2, "department": 1, "district": 2}[level]
+
+
+def test_an_area_names_what_is_below_it(reader):
+    page = reader.see(indicator.layout, key="I02b", org_unit="area-452")
+    found = [getattr(p, "data-unit") for p in page if getattr(p, "data-gap", None)]
+    assert found == ["district-452-0000"]
+
+
+def test_areas_stand_beside_what_the_departments_lack(reader):
+    """Areas lack 3 and 4 of their own, the department of health 2 more."""
+    (told,) = having(reader.see(indicator.layout, key="I02b"), className="under pulls-elsewhere")
+    assert words([told]).startswith(
+        "Sở, ban, ngành thiếu 2 trong 9 hồ sơ mà các đơn vị còn thiếu;"
+        " nhiều nhất: Sở Y tế (thiếu 2)."
+    )
+    other = reader.see(indicator.layout, key="I02b", level="department")
+    assert not having(other, className="under pulls-elsewhere")
+
+
+def test_what_is_missing_in_no_unit_of_a_level_lies_outside_them():
+    one = ranking.Rank("x", "X", "X", 3, 3, 100.0, 1, "", "2025", Fraction(-1))
+    assert pulls._outside((3, 5), [one]) == (0, 2)
+    assert pulls._outside((3, 3), [one]) is None
+    assert pulls._outside((2, 5), [one]) is None  # they do not add up
+    assert pulls._outside((float("nan"), 5), [one]) is None
+
+
+def test_a_missed_target_also_says_since_when_it_had_been_behind(reader):
+    reader.world.poll(DOSSIERS, dossiers("VPUB", "2021-12-20", 50, 10))
+    reader.world.forward(seconds=30)
+    reader.world.poll(DOSSIERS)
+    (told,) = having(reader.see(indicator.layout, key="I02b"), className="under behind-since")
+    # 58 % from August on; from 20 % to 60 % the pace asks for 57,5 in September, 58,3 in October
+    assert words([told]) == "Đến lúc chốt đã dưới đường tiến độ từ tháng 10/2025"
 
 
 def test_a_gap_is_filled_by_whole_cases_and_a_strict_one_by_one_more():
