@@ -1,7 +1,8 @@
 """An answer: the rows of one question, read in one snapshot by either of two readers."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -21,6 +22,8 @@ from kpi.store import KpiStore
 
 MINUTES_KEPT = timedelta(days=7)
 """How long a closed minute can be asked for; older instants are answered by local day."""
+BLOCK = 500
+"""Rows at a time, where an answer does not read them in blocks of its own."""
 SETTLING = timedelta(seconds=60)
 """A minute is closed this long after its end: a write that began in it has committed by then."""
 NUMBERS = frozenset(
@@ -118,19 +121,38 @@ class Answer:
     """Where a row stands, for a question whose next rows are asked for ``after`` it."""
     jump: Callable[[Snapshot, int], Iterator[tuple]] | None = None
     """The rows after so many, where these need not be read; ``matching`` is known then."""
+    raw: Callable[[Snapshot], Iterator[Sequence[Any]]] | None = None
+    """The rows as the database gives them, many at a time, for answers that may be long."""
+    moments: frozenset[str] = frozenset()
+    """Columns whose instants are microseconds in ``raw``."""
     _snapshot_version: int | None = field(default=None, repr=False)
     _snapshot_sample: bool | None = field(default=None, repr=False)
 
     def stream(self, skip: int = 0) -> Iterator[tuple]:
         """Rows as plain tuples, None where nothing is known, in one snapshot, after so many."""
-        with self.store.read() as connection:
-            snapshot = take_snapshot(self.store, connection, self.now, self.as_of)
-            self._snapshot_version = snapshot.version
-            self._snapshot_sample = snapshot.sample
+        with self._snapshot() as snapshot:
             if self.jump is not None:
                 yield from self.jump(snapshot, skip)
             else:
                 yield from islice(self.rows(snapshot), skip, None)
+
+    def blocks(self) -> Iterator[Sequence[Any]]:
+        """The same rows many at a time; instants of ``moments`` are microseconds (UTC)."""
+        if self.raw is None:
+            rows = self.stream()
+            while block := list(islice(rows, BLOCK)):
+                yield block
+            return
+        with self._snapshot() as snapshot:
+            yield from self.raw(snapshot)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Snapshot]:
+        with self.store.read() as connection:
+            snapshot = take_snapshot(self.store, connection, self.now, self.as_of)
+            self._snapshot_version = snapshot.version
+            self._snapshot_sample = snapshot.sample
+            yield snapshot
 
     def frame(self) -> pd.DataFrame:
         """The rows as a frame: numbers as float64 with NaN, words as "" when absent."""

@@ -27,7 +27,10 @@ ENDED = ("withdrawn", "rejected")
 """States in which nothing is due any more though no result was given."""
 FEW = 12
 """Up to so many org units are sought by index; more are met soon enough while reading on."""
-_TIMES = tuple(map(COLUMNS.index, ("opened_at", "due_at", "closed_at", "known_at")))
+MOMENTS = frozenset({"opened_at", "due_at", "closed_at", "known_at"})
+BLOCK = 1_000
+"""Rows that are fetched at once."""
+_TIMES = tuple(sorted(map(COLUMNS.index, MOMENTS)))
 _OPEN = (
     f"r.closed_at IS NULL AND (r.state IS NULL OR r.state NOT IN ({', '.join(map(text, ENDED))}))"
 )
@@ -128,13 +131,17 @@ def records(
         chosen.add("r.lat IS NOT NULL AND r.lon IS NOT NULL")
     start = _place(after) if after else None
 
+    def raw(snapshot: Snapshot) -> Iterator[Sequence[Any]]:
+        return _raw(snapshot, chosen, start, limit)
+
     def rows(snapshot: Snapshot) -> Iterator[tuple]:
-        return _rows(snapshot, chosen, start, limit)
+        return _rows(raw(snapshot))
 
     def count(snapshot: Snapshot) -> int:
         return _count(snapshot, chosen)
 
-    return Answer(tuple(COLUMNS), store, rows, now, as_of, counting=count, place=place)
+    more: dict[str, Any] = {"counting": count, "place": place, "raw": raw, "moments": MOMENTS}
+    return Answer(tuple(COLUMNS), store, rows, now, as_of, **more)
 
 
 def _counting(store: KpiStore, element: str) -> Element:
@@ -266,9 +273,19 @@ def believed(snapshot: Snapshot) -> list[tuple[str, str]]:
     ]
 
 
-def _rows(
+def _rows(blocks: Iterator[Sequence[Any]]) -> Iterator[tuple]:
+    for block in blocks:
+        for row in block:
+            cells = list(row)
+            for at in _TIMES:
+                cells[at] = instant_of(cells[at])
+            yield tuple(cells)
+
+
+def _raw(
     snapshot: Snapshot, chosen: _Filter, start: tuple[int, str, str] | None, limit: int | None
-) -> Iterator[tuple]:
+) -> Iterator[Sequence[Any]]:
+    """The rows, each a tuple or the like."""
     follows = "r.opened_at <= :o"  # even of the first page: it makes planners read the index
     if start:
         follows += " AND (r.opened_at < :o OR r.source > :os OR (r.source = :os AND r.key > :ok))"
@@ -282,12 +299,14 @@ def _rows(
     sql = f"{' UNION ALL '.join(parts)} ORDER BY opened_at DESC, source, key"
     if limit is not None:
         sql += f" LIMIT {int(limit)}"
-    found = snapshot.connection.execute(sa.text(sql), values, execution_options={"yield_per": 2000})
-    for row in found:
-        cells = list(row)
-        for at in _TIMES:
-            cells[at] = instant_of(cells[at])
-        yield tuple(cells)
+    streamed = {"yield_per": BLOCK}
+    found = snapshot.connection.execute(sa.text(sql), values, execution_options=streamed)
+    if not snapshot.store.sqlite:  # there its result holds rows back that the cursor gave already
+        yield from found.partitions(BLOCK)
+        return
+    cursor: Any = found.cursor  # an object for each row would cost a third of reading it
+    while block := cursor.fetchmany(BLOCK):
+        yield block
 
 
 def _count(snapshot: Snapshot, chosen: _Filter) -> int:

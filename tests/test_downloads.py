@@ -305,7 +305,7 @@ def test_an_answer_of_unknown_length_breaks_off_visibly_at_the_cap(get, monkeypa
     for kind in ("csv", "xlsx"):
         refused = get(f"/api/v1/standings.{kind}")
         assert refused.status_code == 413 and "Hơn 10 dòng" in refused.json["detail"]
-    monkeypatch.setattr(downloads, "CHUNK", 3)  # so that some rows leave before it is known
+    monkeypatch.setattr(answer, "BLOCK", 3)  # so that some rows leave before it is known
     monkeypatch.setattr(etag, "HELD", 10)
     with pytest.raises(Problem):
         assert get("/api/v1/standings.csv").data

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import frictionless
@@ -23,7 +24,7 @@ from ioc.orgunits import OrgUnits
 from ioc.period import LOCAL
 from ioc.principal import Principal
 from ioc.settings import Settings
-from kpi import answer
+from kpi import answer, cases, schema
 from kpi.answer import INSTANTS, NUMBERS
 from kpi.store import open_store
 from layouts.web import described, dialect, downloads, exports, fields, files, workbook
@@ -53,12 +54,16 @@ class Told:
     """An answer that holds these texts, beside a number."""
 
     columns, as_of, version, sample, matching = ("text", "number"), None, 7, True, None
+    moments = frozenset()
 
     def __init__(self, texts: Any):
         self.texts = texts
 
     def stream(self) -> Any:
         return ((text, number / 4) for number, text in enumerate(self.texts))
+
+    def blocks(self) -> Any:
+        return downloads.chunks(self.stream())
 
 
 def read_csv(data: bytes, separator: str) -> list[list[str]]:
@@ -94,7 +99,7 @@ def test_there_are_a_thousand_hostile_texts():
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_thousand_hostile_texts_come_back_from_every_csv_and_none_is_a_formula(name):
     chosen = dialect_called(name)
-    data = b"".join(downloads.csv_bytes(Told(HOSTILE), Told(HOSTILE).stream(), dialect=chosen))
+    data = b"".join(downloads.csv_bytes(Told(HOSTILE), Told(HOSTILE).blocks(), dialect=chosen))
     head, *rows = read_csv(data, chosen.separator)
     assert head == ["text", "number", *downloads.TAIL]
     for row in rows:
@@ -130,6 +135,43 @@ def test_with_a_decimal_comma_no_text_looks_like_a_number_and_every_number_does(
         assert chosen.cell(plain) == plain
     for number, written in ((80.5, "80,5"), (-0.25, "-0,25"), (450.0, "450"), (7, "7")):
         assert chosen.cell(number) == written and NUMBER.fullmatch(written)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_block_of_rows_is_written_as_its_cells_are_one_by_one(name):
+    """Numbers that are equal, texts that stand as they are and such that do not, what is absent."""
+    chosen, rng = dialect_called(name), Random(8)
+    plain = ["I02b", "area-450", "Đồng Hới", "a b", "0450", "3"]
+    columns = (
+        lambda: rng.choice(plain),
+        lambda: rng.choice(["đủ", *plain, rng.choice(HOSTILE)]),
+        lambda: rng.choice([None, *plain]),
+        lambda: rng.choice([1, 1.0, None, -0.0, 0, 12.5, float("nan"), 1e15, 7]),
+        lambda: rng.choice([True, 1, 1.0, None, "1", date(2025, 6, 30)]),
+        lambda: rng.choice([True, False, None]),
+        lambda: rng.choice([None, datetime(2025, 6, 30, 17, 0, 0, rng.randrange(3), tzinfo=UTC)]),
+        lambda: None,
+    )
+    for size in (1, 2, 9, 400):
+        rows = [tuple(column() for column in columns) for _ in range(size)]
+        written = chosen.writer()(rows, "7\r\n")
+        assert written == "".join(chosen.line((*row, 7)) for row in rows)
+
+
+def test_microseconds_are_written_as_their_instants_are():
+    rng = Random(8)
+    long_ago, far = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 16, tzinfo=UTC)
+    edges = [datetime(1975, 6, 13, tzinfo=UTC), dialect._SINCE, datetime(1970, 1, 1, tzinfo=UTC)]
+    some = [edge + timedelta(microseconds=m) for edge in edges for m in (-1, 0, 1, 10**6)]
+    for _ in range(3_000):
+        some.append(datetime.fromtimestamp(rng.uniform(-(10**9), 4 * 10**9), UTC))
+        some.append(datetime.fromtimestamp(rng.randrange(4 * 10**9), UTC))
+    written = {}
+    for group in (some, [long_ago, far], [at for at in some if at > dialect._SINCE]):
+        written |= dialect.moments({None, *map(schema.micros, group)})
+    assert written[None] == ""
+    for at in (*some, long_ago, far):
+        assert written[schema.micros(at)] == at.astimezone(LOCAL).isoformat(), at
 
 
 def test_a_text_with_any_separator_stands_in_quotes_whatever_the_dialect():
@@ -266,17 +308,19 @@ def test_an_export_while_polls_arrive_is_one_snapshot(get, loaded, monkeypatch, 
         return len(cells_of(data) if kind == "xlsx" else read_csv(data, ",")) - 1
 
     before = rows_of(get(f"/api/v1/records.{kind}").data)
-    whole = answer.Answer.stream
+    monkeypatch.setattr(cases, "BLOCK", 2)
+    name = {"csv": "blocks", "xlsx": "stream"}[kind]
+    whole = getattr(answer.Answer, name)
 
-    def stream(self: Any) -> Any:
-        for number, row in enumerate(whole(self)):
+    def read(self: Any) -> Any:
+        for number, part in enumerate(whole(self)):
             if number == 1:
-                monkeypatch.setattr(answer.Answer, "stream", whole)
+                monkeypatch.setattr(answer.Answer, name, whole)
                 late = [dossier(900, "19207", datetime(2025, 3, 3, 8, tzinfo=LOCAL), online=True)]
                 poll_of(loaded, late, datetime.now(UTC))
-            yield row
+            yield part
 
-    monkeypatch.setattr(answer.Answer, "stream", stream)
+    monkeypatch.setattr(answer.Answer, name, read)
     assert rows_of(get(f"/api/v1/records.{kind}").data) == before
     assert rows_of(get(f"/api/v1/records.{kind}").data) == before + 1
 

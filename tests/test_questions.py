@@ -8,8 +8,9 @@ from ioc.errors import Forbidden
 from ioc.model import Rejection
 from ioc.period import Period
 from ioc.principal import Principal
-from kpi import foresight, query
+from kpi import answer, cases, foresight, query
 from kpi.answer import INSTANTS, NUMBERS
+from kpi.schema import instant_of
 from tests.worlds import (
     ADMIN,
     DOSSIERS,
@@ -162,6 +163,26 @@ def test_a_stream_carries_plain_values_that_files_can_write(live, name, past):
         for column, value in zip(ask(live, name).columns, row, strict=True):
             assert value is None or isinstance(value, str | int | float | date), (column, value)
             assert not isinstance(value, datetime) or value.tzinfo is not None, column
+
+
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize("name", sorted(COLUMNS))
+def test_the_blocks_that_files_are_written_from_are_the_rows_of_the_stream(
+    live, name, past, monkeypatch
+):
+    for module in (answer, cases):
+        monkeypatch.setattr(module, "BLOCK", 2)
+    asked = ask(live, name, **({"as_of": live.now} if past and name in PAST else {}))
+    assert asked.moments <= set(asked.columns)
+    at = {asked.columns.index(column) for column in asked.moments}
+    blocks = [list(block) for block in asked.blocks()]
+    assert all(0 < len(block) <= 2 for block in blocks)
+    rows = [
+        tuple(instant_of(v) if i in at else v for i, v in enumerate(row))
+        for block in blocks
+        for row in block
+    ]
+    assert rows == list(asked.stream())
 
 
 @pytest.mark.parametrize("name", sorted(COLUMNS))

@@ -71,7 +71,7 @@ def guessing(chosen: dialect.Dialect) -> str:
 
 
 def csv_of(answer: Told, chosen: dialect.Dialect) -> bytes:
-    return b"".join(downloads.csv_bytes(answer, answer.stream(), dialect=chosen, bom=True))
+    return b"".join(downloads.csv_bytes(answer, answer.blocks(), dialect=chosen, bom=True))
 
 
 def formulas(rows: Iterable[Iterable[Any]]) -> list[Any]:

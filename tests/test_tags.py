@@ -10,7 +10,7 @@ import pytest
 
 from ioc.principal import Principal
 from kpi import accounts, query
-from layouts.web import etag, filters
+from layouts.web import compress, etag, filters
 from tests import test_downloads
 from tests.doors import ADMIN, HERE, doors
 from tests.test_downloads import client_of, dossier, poll_of
@@ -194,6 +194,40 @@ def test_a_long_file_goes_out_while_it_is_read(get, monkeypatch, loaded):
         answer.close()
         whole = query.standings(loaded, Principal.local_admin(), level="commune").count()
         assert 0 < begun < whole, (begun, whole)
+
+
+def test_a_file_whose_tag_is_known_goes_out_at_once(get, monkeypatch):
+    """Nothing is held to learn a hash: an export has its tag before its bytes."""
+    monkeypatch.setattr(etag, "HELD", 1 << 30)
+    monkeypatch.setattr(etag, "SHORT", 10_000)
+    exported = get("/api/v1/standings.csv?level=commune&download=1", buffered=False)
+    assert exported.is_streamed and len(exported.headers["ETag"]) > 30
+    begun = next(iter(exported.response))
+    address, tag = exported.headers["Content-Location"], exported.headers["ETag"]
+    exported.close()
+    whole = get(address)
+    assert whole.headers["ETag"] == tag and whole.data.startswith(begun)
+    assert again(get, address, tag).status_code == 304
+    short = get(f"{address}&limit=3")
+    assert int(short.headers["Content-Length"]) == len(short.data)
+    assert "Content-Length" not in whole.headers
+
+
+def test_a_tag_that_is_known_is_not_given_where_the_store_moved_on_meanwhile(get, monkeypatch):
+    monkeypatch.setattr(etag, "SHORT", 100)
+    stamps = iter("ab")
+    monkeypatch.setattr(etag.query, "stamp", lambda *_: next(stamps))
+    moved = get("/api/v1/org-units.csv", buffered=False)
+    assert moved.is_streamed and "ETag" not in moved.headers
+    moved.close()
+
+
+@pytest.mark.parametrize("way", ["br", "gzip"])
+def test_the_beginning_of_a_file_that_is_compressed_leaves_before_the_rest_is_read(way):
+    parts = iter([b"target,value\r\n", b"T02b,81\r\n"])
+    packed = iter(compress.Packed(parts, way))
+    assert next(packed)
+    assert next(parts) == b"T02b,81\r\n"
 
 
 # --- pages of one state ---------------------------------------------------------------------------

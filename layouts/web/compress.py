@@ -73,8 +73,8 @@ def _named(response: Response, way: str) -> Response:
 
 
 FLUSHED = 8
-"""Parts after which what is packed goes out: a reader sees it coming, and one that left is noticed.
-Brotli alone would keep megabytes."""
+"""Parts after which what is packed goes out, as it does after the first: a reader sees it coming,
+and one that left is noticed. Brotli alone would keep megabytes."""
 
 
 class Packed:
@@ -91,7 +91,7 @@ class Packed:
             gzip_stream = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
             step, end = gzip_stream.compress, gzip_stream.flush
             flush = partial(gzip_stream.flush, zlib.Z_SYNC_FLUSH)
-        for at, part in enumerate(self._parts, start=1):
+        for at, part in enumerate(self._parts):
             packed = step(part) + (flush() if at % FLUSHED == 0 else b"")
             if packed:
                 yield packed

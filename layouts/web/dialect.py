@@ -8,13 +8,15 @@ has the apostrophe too, so that codes keep their leading zeros. Numbers are neve
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from ioc.inert import inert
-from ioc.period import LOCAL
+import numpy as np
+
+from ioc.inert import RISKY, inert
+from ioc.period import LOCAL, date_of
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 DECIMALS = {"point": ".", "comma": ","}
@@ -31,11 +33,31 @@ _GUESSED = re.compile(
     rf"[\s.,(%#$₫đ€£¥]*\d|\s*(?:{'|'.join(MONTHS)})\w*[\s.,/-]*\d|\s*(?:true|false|đúng|sai)\s*$",
     re.IGNORECASE,
 )
-_APART = re.compile(r'[,;\t"\r\n]')
+_APART = ',;\t"\r\n'
+_ANY_APART = re.compile(f"[{_APART}]")
+_FIRST = frozenset(risky[0] for risky in RISKY)
 _AHEAD = timedelta(hours=7)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SINCE = datetime(1976, 1, 1, tzinfo=UTC)  # Vietnam has kept +07:00 from then on
-_TEXTS, _INSTANTS = {str, type(None)}, {datetime, type(None)}
-KEPT = 5_000
+_SINCE_MICROS = int(_SINCE.timestamp()) * 1_000_000
+_AHEAD_MICROS, _DAY_MICROS = 7 * 3_600_000_000, 86_400_000_000
+_SECONDS = tuple(f"{second:02}+07:00" for second in range(60))
+_MINUTES = tuple(f"{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
+KEPT = 20_000
+_TEXT, _ABSENT = {str}, {type(None)}
+_NUMBERS = {int, float, type(None)}
+
+
+class _Days(dict[int, str]):
+    """The dates of day numbers, as instants begin with them."""
+
+    def __missing__(self, number: int) -> str:
+        if len(self) > KEPT:
+            self.clear()
+        return self.setdefault(number, f"{date_of(number).isoformat()}T")
+
+
+_DAYS = _Days()
 
 
 def instant(value: datetime | None) -> str:
@@ -45,6 +67,24 @@ def instant(value: datetime | None) -> str:
     if value.tzinfo is UTC and value > _SINCE:  # what questions answer, in half the time
         return (value + _AHEAD).isoformat()[:-6] + "+07:00"
     return value.astimezone(LOCAL).isoformat()
+
+
+def moments(known: set[Any]) -> dict[Any, str]:
+    """``instant`` of microseconds since 1970 (UTC), without making an object of each."""
+    found = dict.fromkeys(known & {None}, "")
+    values = [*(known - found.keys())]
+    if not values:
+        return found
+    if min(values) <= _SINCE_MICROS:
+        return found | {at: instant(_EPOCH + timedelta(microseconds=at)) for at in values}
+    days, rest = np.divmod(np.array(values) + _AHEAD_MICROS, _DAY_MICROS)
+    seconds, fractions = np.divmod(rest, 1_000_000)
+    parts = (part.tolist() for part in (days, *np.divmod(seconds, 60)))
+    texts = [_DAYS[d] + _MINUTES[m] + _SECONDS[s] for d, m, s in zip(*parts, strict=True)]
+    for at in np.flatnonzero(fractions):
+        texts[at] = f"{texts[at][:-6]}.{fractions[at]:06}{texts[at][-6:]}"
+    found.update(zip(values, texts, strict=True))
+    return found
 
 
 def cell(value: Any) -> str:
@@ -91,7 +131,7 @@ class Dialect:
         for granted makes no second cell out of a text.
         """
         text = self.cell(value)
-        if not _APART.search(text):
+        if not _ANY_APART.search(text):
             return text
         return '"' + text.replace('"', '""') + '"'
 
@@ -99,29 +139,36 @@ class Dialect:
         """One line of the file."""
         return self.separator.join(map(self.quoted, cells)) + "\r\n"
 
-    def writer(self) -> Callable[[list[tuple], str], str]:
-        """Writes rows, each ending with what is given; remembers how it wrote a column's texts."""
-        kept: dict[int, dict[str, str]] = {}
+    def writer(self, at_moments: Collection[int] = ()) -> Callable[[list[tuple], str], str]:
+        """Writes rows, each ending with what is given, column by column: a value once in a block.
 
-        def column(at: int, values: tuple) -> list[str]:
+        ``at_moments`` are the places of columns whose instants are microseconds since 1970 (UTC).
+        """
+
+        def column(at: int, values: tuple) -> Iterable[str]:
+            known = set(values)
+            if at in at_moments:
+                return map(moments(known).__getitem__, values)
             kinds = set(map(type, values))
-            if kinds <= _INSTANTS:
-                return [instant(value) for value in values]
-            if not kinds <= _TEXTS:
-                return [self.quoted(value) for value in values]
-            known = kept.setdefault(at, {})
-            if len(known) > KEPT:  # texts that hardly come again
-                known.clear()
-            for text in set(values).difference(known):
-                known[text] = self.quoted(text)
-            return [known[value] for value in values]
+            if kinds == _TEXT and self._stands(known):
+                return values
+            if not (len(kinds - _ABSENT) <= 1 or kinds <= _NUMBERS):
+                return map(self.quoted, values)  # true equals 1, and is written otherwise
+            return map({value: self.quoted(value) for value in known}.__getitem__, values)
 
         def write(rows: list[tuple], tail: str) -> str:
             columns = [column(at, values) for at, values in enumerate(zip(*rows, strict=True))]
             end = self.separator + tail
-            return "".join([self.separator.join(c) + end for c in zip(*columns, strict=True)])
+            return end.join([*map(self.separator.join, zip(*columns, strict=True)), ""])
 
         return write
+
+    def _stands(self, texts: set[str]) -> bool:
+        """Whether all of these stand in the file as they are."""
+        if self.decimal == "," or not _FIRST.isdisjoint([text[:1] for text in texts]):
+            return False
+        joined = "".join(texts)
+        return not any(mark in joined for mark in _APART)
 
 
 PLAIN = Dialect()

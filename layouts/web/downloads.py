@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import orjson
@@ -46,20 +46,23 @@ def tail(answer: Any, versioned: bool) -> tuple[datetime | None, int | None, str
 
 def csv_bytes(
     answer: Any,
-    rows: Iterable[tuple],
+    blocks: Iterator[list[tuple]],
     *,
     dialect: Dialect = PLAIN,
     bom: bool = False,
     versioned: bool = True,
 ) -> Iterator[bytes]:
-    """The rows as CSV (RFC 4180, UTF-8), each ending with what it takes to ask for it again."""
-    parts = chunks(rows)
-    chunk = next(parts, [])  # reading begins here, and with it the version is fixed
-    write, end = dialect.writer(), dialect.line(tail(answer, versioned))
+    """The rows as CSV (RFC 4180, UTF-8), each ending with what it takes to ask for it again.
+
+    ``blocks`` are those of the answer: in its ``moments`` instants are microseconds.
+    """
+    block = next(blocks, [])  # reading begins here, and with it the version is fixed
+    write = dialect.writer([answer.columns.index(name) for name in answer.moments])
+    end = dialect.line(tail(answer, versioned))
     yield (BOM if bom else b"") + dialect.line((*answer.columns, *TAIL)).encode()
-    while chunk:
-        yield write(chunk, end).encode()
-        chunk = next(parts, [])
+    while block:
+        yield write(block, end).encode()
+        block = next(blocks, [])
 
 
 def json_bytes(
@@ -112,12 +115,16 @@ class Seen:
 
     def rows(self, answer: Any, rows: Iterable[tuple]) -> Iterator[tuple]:
         """The same rows, counted."""
+        return chain.from_iterable(self.blocks(answer, chunks(rows)))
+
+    def blocks(self, answer: Any, blocks: Iterable[list[tuple]]) -> Iterator[list[tuple]]:
+        """The same blocks of rows, counted."""
         kept = [(i, name) for i, name in enumerate(answer.columns) if name in self.columns]
-        for chunk in chunks(rows):
-            self.count += len(chunk)
+        for block in blocks:
+            self.count += len(block)
             for at, name in kept:
-                self.told.setdefault(name, set()).update(row[at] for row in chunk)
-            yield from chunk
+                self.told.setdefault(name, set()).update([row[at] for row in block])
+            yield block
 
     def named(self, *columns: str) -> list[Any]:
         """Every value of these columns, sorted; what is unknown is none."""

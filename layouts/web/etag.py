@@ -2,7 +2,7 @@
 
 A tag never outlives the bytes it stands for. Where they hang on nothing but the store, the day and
 the address, it is known without asking; where a clock speaks in them (ages, what is overdue) it is
-their hash, and a file too long to be held has none.
+their hash, and a file too long to be held has none. A tag that is known holds nothing back.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from layouts.web.problems import Problem
 
 HELD = 2 << 20
 """Bytes of a stream that are held back to learn their hash; what is longer goes out as it comes."""
+SHORT = 64 << 10
+"""As much where the tag is known without them: what is shorter goes out whole, with its length."""
 UNCLOCKED = frozenset({
     "targets",
     "indicators",
@@ -137,7 +139,8 @@ def tagged(state: State, response: Response) -> Response:
     if "manifest" in state.asked.filters:
         return response
     tag = state.tag
-    body = _held(response) if response.is_streamed else response.get_data()
+    most = SHORT if tag else HELD
+    body = _held(response, most) if response.is_streamed else response.get_data()
     at = state.asked.arguments.get("as_of")
     if tag and query.stamp(at, state.store, state.now) != state.stamp:
         tag = ""  # the store moved on while the answer was made
@@ -160,7 +163,7 @@ def dressed(response: Response, state: State, tag: str) -> Response:
     return response
 
 
-def _held(response: Response) -> bytes | None:
+def _held(response: Response, most: int) -> bytes | None:
     """The whole body where it is short, put back as such; None where it goes on as a stream."""
     chunks: Iterator[Any] = iter(response.response)
     begun: list[bytes] = []
@@ -168,7 +171,7 @@ def _held(response: Response) -> bytes | None:
     for part in chunks:
         begun.append(part)
         size += len(part)
-        if size > HELD:
+        if size > most:
             response.response = _Resumed(begun, chunks)
             return None
     body = b"".join(begun)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from ioc.principal import Principal
@@ -96,13 +96,14 @@ class File:
         if self.kind == "json":
             yield from self._json()
             return
-        rows = self.seen.rows(self.answer, self._rows())
         if self.kind == "xlsx":
-            yield from self._xlsx(rows)
+            rows = self._taken(downloads.chunks(self.answer.stream()))
+            yield from self._xlsx(chain.from_iterable(self.seen.blocks(self.answer, rows)))
             return
+        blocks = self.seen.blocks(self.answer, self._taken(self.answer.blocks()))
         yield from downloads.csv_bytes(
             self.answer,
-            rows,
+            blocks,
             dialect=dialect_of(self.asked.filters),
             bom="download" in self.asked.filters,
             versioned=self.versioned,
@@ -128,21 +129,28 @@ class File:
             self.asked, self.facts(), self.kind, file=self.name, size=size, sha256=digest
         )
 
-    def _rows(self) -> Iterator[tuple]:
-        """All rows, or as many as were asked for. Raises where there are more than a file holds."""
+    def _taken(self, blocks: Iterator[list[tuple]]) -> Iterator[list[tuple]]:
+        """Of an answer's blocks all rows, or as many as were asked for.
+
+        Raises Problem 413 where there are more than a file holds.
+        """
         asked, answer = self.asked, self.answer
-        if asked.question in KEYSET:
-            if asked.limit is None and (count := answer.count()) > WHOLE:
-                raise _too_many(count)
-            yield from islice(answer.stream(), asked.limit)
-            return
-        if (answer.matching or 0) > WHOLE:
-            raise _too_many(answer.matching)
-        stream = answer.stream()
-        yield from islice(stream, asked.after, asked.after + (asked.limit or WHOLE))
-        if asked.limit is None and next(stream, None) is not None:
-            # of a CSV much may have left: then the answer breaks off and is no whole file
-            raise Problem(413, f"Hơn {WHOLE} dòng của một tệp: hãy lọc hẹp hơn.")
+        keyset = asked.question in KEYSET
+        matching = answer.count() if keyset and asked.limit is None else answer.matching
+        if (matching or 0) > WHOLE:
+            raise _too_many(matching)
+        skipped, left = 0 if keyset else asked.after, asked.limit or WHOLE
+        for block in blocks:
+            some = block[skipped:]
+            skipped = max(0, skipped - len(block))
+            if len(some) > left and asked.limit is None:
+                # of a CSV much may have left: then the answer breaks off and is no whole file
+                raise Problem(413, f"Hơn {WHOLE} dòng của một tệp: hãy lọc hẹp hơn.")
+            if some:
+                yield some[:left]
+            left -= len(some)
+            if left <= 0 and asked.limit is not None:
+                return
 
     def _xlsx(self, rows: Iterator[tuple]) -> Iterator[bytes]:
         columns = [*self.answer.columns, *downloads.TAIL]

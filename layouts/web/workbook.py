@@ -7,12 +7,16 @@ Its rows go through files of a passing folder, since a workbook can be sent only
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
+from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import xlsxwriter
+from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from ioc.period import LOCAL
@@ -29,11 +33,34 @@ FIRST_DAY = date(1900, 3, 1)
 """Before it spreadsheets count days in two ways."""
 ABOUT = "Mô tả"
 SENT = 1 << 16
+KEPT = 5_000
+"""Values of a type whose cells are remembered."""
 WIDTH = {"string": 18, "number": 14, "integer": 12, "date": 12, "datetime": 20}
+
+
+Write = Callable[[Worksheet, int, Sequence[Any]], None]
+"""Writes cells into a row of a sheet, from its first column on."""
 
 
 class Sheet(Worksheet):
     """A sheet that takes no text for markup: the library lets ``<r>…</r>`` through as it is."""
+
+    def cell(self, row: int, put: Callable[[], None]) -> str:
+        """What the library writes for what ``put`` puts first in a row, after the cell's place."""
+        put()
+        cell, rows = self.table[row].pop(0, None), self.fh
+        if cell is None:
+            return ""
+        self.fh = StringIO()
+        self._write_cell(row, 0, cell)
+        written, self.fh = self.fh.getvalue(), rows
+        return written.removeprefix(f'<c r="A{row + 1}"')
+
+    def row(self, number: int, cells: str) -> None:
+        """Write a whole row."""
+        if cells:
+            self._check_dimensions(number, 0)
+            self.fh.write(f'<row r="{number + 1}">{cells}</row>')
 
     def _xml_rich_inline_string(self, string: str, attributes: Any) -> None:
         self._xml_inline_string(string, False, attributes)
@@ -71,12 +98,7 @@ def xlsx_bytes(
             table.set_column(at, at, WIDTH[kind])
         for at, name in enumerate((*columns, *TAIL)):
             table.write_string(0, at, name, looks["head"])
-        end: tuple | None = None
-        for number, row in enumerate(rows, 1):
-            if number >= MOST_ROWS:
-                raise _too_long(f"hơn {MOST_ROWS - 1} dòng")
-            end = tail() if end is None else end
-            write(table, number, (*row, *end))
+        _fill(table, rows, write, tail)
         told = book.add_worksheet(ABOUT, worksheet_class=Sheet)
         told.set_column(0, 0, 24)
         told.set_column(1, 1, 44)
@@ -86,6 +108,30 @@ def xlsx_bytes(
         with path.open("rb") as whole:
             while part := whole.read(SENT):
                 yield part
+
+
+def _fill(table: Sheet, rows: Iterable[tuple], write: Write, tail: Callable[[], tuple]) -> None:
+    """All rows; a value that comes again is not written anew, for each costs many steps."""
+    known: dict[type, dict[Any, str]] = defaultdict(dict)
+    end: tuple | None = None
+    letters: list[str] = []
+    for number, row in enumerate(rows, 1):
+        if number >= MOST_ROWS:
+            raise _too_long(f"hơn {MOST_ROWS - 1} dòng")
+        if end is None:
+            end = tail()
+            letters = [xl_col_to_name(at) for at in range(len(row) + len(end))]
+            table._write_single_row(1)  # its heading
+        cells = []
+        for letter, value in zip(letters, (*row, *end), strict=True):
+            kept = known[value.__class__]
+            if (cell := kept.get(value)) is None:
+                if len(kept) > KEPT:
+                    kept.clear()
+                cell = kept[value] = table.cell(number, partial(write, table, number, (value,)))
+            if cell:
+                cells.append(f'<c r="{letter}{number + 1}"{cell}')
+        table.row(number, "".join(cells))
 
 
 def _options(folder: str) -> dict[str, Any]:
@@ -98,7 +144,7 @@ def _options(folder: str) -> dict[str, Any]:
     }
 
 
-def _writer(looks: dict[str, Any]) -> Callable[[Worksheet, int, Sequence[Any]], None]:
+def _writer(looks: dict[str, Any]) -> Write:
     """Writes the cells of a row by what they are; what is unknown is no cell, never 0."""
 
     def write(sheet: Worksheet, row: int, cells: Sequence[Any]) -> None:
