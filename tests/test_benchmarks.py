@@ -5,11 +5,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from ioc.clock import right_now
 from ioc.period import Period, date_of
+from ioc.principal import Principal
 from kpi import query
 from kpi.catalogue import load_catalogue
 from kpi.schema import FAR
-from tests.benchmarks import drilling, floors, grown, large, reading, reference, writing
+from layouts.web.files import File
+from layouts.web.filters import read
+from tests import test_downloads
+from tests.benchmarks import drilling, exporting, floors, grown, large, reading, reference, writing
 from tests.benchmarks.grown import Cost, Form
 from tests.benchmarks.reference import HEAD
 
@@ -104,3 +109,16 @@ def test_the_drill_down_and_its_floor_read_the_same_figures(tmp_path: Path):
 
     assert [line.limit for line in found] == [None, None, 2, 2]
     assert [line.size for line in found[:2]] == ["1826 dòng, nhỏ", "151 dòng, nhỏ"]
+
+
+loaded = test_downloads.loaded
+
+
+def test_the_floor_of_exports_writes_the_very_cells_of_the_product(loaded):
+    asked = read("records", {"limit": "50"}, loaded, right_now())
+    file = b"".join(File.of(loaded, Principal.local_admin(), asked, "csv").bytes())
+    compared = exporting.Floors(loaded)
+    exporting.compare(compared, file, 50)
+    assert file.count(b"\r\n") > 3 and b"T" in file
+    with pytest.raises(RuntimeError, match="other rows"):
+        exporting.compare(compared, file.replace(b"+07:00", b"+00:00"), 50)

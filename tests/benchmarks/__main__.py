@@ -2,7 +2,7 @@
 
 ARGS="--store FOLDER"   keep the reference store there and take it when it is there already
 ARGS="--dossiers N"     another size of the reference store
-ARGS="--only read,w6"    only these groups: read rights w3 w4 screens asof elements poll20 w6
+ARGS="--only read,w6"    only these groups: read rights w3 w4 w5 screens asof elements poll20 w6
                         postgres rest map
 """
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from kpi.store import KpiStore
 from tests.benchmarks import (
     drilling,
     exporting,
@@ -22,6 +23,7 @@ from tests.benchmarks import (
     reading,
     reference,
     screens,
+    viewers,
     writing,
 )
 from tests.benchmarks.measure import Line, fact, say, show
@@ -31,6 +33,7 @@ GROUPS = (
     "rights",
     "w3",
     "w4",
+    "w5",
     "screens",
     "asof",
     "elements",
@@ -81,6 +84,7 @@ def _groups(folder: Path, dossiers: int) -> dict[str, Callable[[], Iterator[Line
         ),
         "w3": with_reference(lambda store: drilling.lines(store, scratch, size, times=60)),
         "w4": with_reference(lambda store: exporting.lines(store, size)),
+        "w5": with_reference(lambda store: _viewers(store, scratch, size)),
         "screens": with_reference(lambda store: screens.lines(store, scratch, size)),
         "asof": with_reference(lambda store: reading.as_of(store, size, times=30)),
         "poll20": with_reference(lambda store: writing.poll_of_changes(store, size, times=60)),
@@ -111,6 +115,15 @@ def _postgresql() -> Iterator[Line]:
             return
         stores = {name: f"{base}/bench_{name}" for name in ("all", "additive")}
         yield from writing.intake(stores, rows=100_000, base="PostgreSQL")
+
+
+def _viewers(store: KpiStore, scratch: Path, size: str) -> Iterator[Line]:
+    yield from viewers.lines(store, scratch, size, "SQLite")
+    with postgres.server() as base:
+        if base is not None:
+            other = postgres.copied(store, f"{base}/bench_all")
+            yield from viewers.lines(other, scratch, size, "PostgreSQL")
+            other.close()
 
 
 def _arguments() -> argparse.Namespace:

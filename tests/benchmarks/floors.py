@@ -63,9 +63,7 @@ RANKING = (
 
 
 def create() -> Flask:
-    """The app; ``BENCH_DATABASE`` is the store's file, ``BENCH_BYTES`` a folder of answers."""
-    from pysqlite3 import dbapi2 as driver
-
+    """The app; ``BENCH_DATABASE`` is the store's file or address, ``BENCH_BYTES`` has answers."""
     app = Flask("floor", static_folder=None)
     here = threading.local()
     kept: dict[str, bytes] = {}
@@ -73,9 +71,8 @@ def create() -> Flask:
     def sql(text: str, *values: Any) -> list[tuple]:
         given = values[0] if values and isinstance(values[0], dict) else values
         if not hasattr(here, "connection"):
-            here.connection = driver.connect(os.environ["BENCH_DATABASE"])
-            here.connection.execute("PRAGMA query_only=1")
-        return here.connection.execute(text, given).fetchall()
+            here.connection, here.mark = _connected(os.environ["BENCH_DATABASE"])
+        return here.connection.execute(text.replace("?", here.mark), given).fetchall()
 
     def windows() -> tuple:
         now = datetime.now(UTC)
@@ -135,6 +132,21 @@ def create() -> Flask:
         return Response(kept[name], mimetype="application/json")
 
     return app
+
+
+def _connected(database: str) -> tuple[Any, str]:
+    """A connection that only reads, and its mark for a value."""
+    if database.startswith("postgresql:"):
+        import psycopg
+
+        made = psycopg.connect(database, autocommit=True)
+        made.read_only = True
+        return made, "%s"
+    from pysqlite3 import dbapi2
+
+    opened = dbapi2.connect(database)
+    opened.execute("PRAGMA query_only=1")
+    return opened, "?"
 
 
 def create_product() -> Flask:
