@@ -9,7 +9,7 @@ from dash import dcc, html
 from kpi import query
 from layouts import components, places, shell, text, theme
 from layouts.components import Piece
-from layouts.forecastcard import absent, chance, interval, known_until
+from layouts.forecastcard import COIN, absent, brier, chance, interval, known_until, over
 from layouts.lines import Row, indicators
 from layouts.state import desk, home, link, readable, rows
 
@@ -35,7 +35,7 @@ def layout(indicator: str = "", org_unit: str = "", **_: Any) -> Piece:
         return shell.not_found()
     asked = {"indicators": [indicator]} if indicator else {}
     found = rows(query.forecasts, org_units=[uid], **asked)
-    closed = [row for row in found if _closed(row)]
+    closed = [row for row in found if over(row)]
     told = [row for row in closed if text.known(row["chance"])]
     unit = desk().orgunits[uid]
     named = known[indicator]["short"] if indicator else ""
@@ -71,11 +71,6 @@ def _lede(named: str, indicator: str, unit: str, uid: str) -> list[Piece]:
     return parts
 
 
-def _closed(row: Row) -> bool:
-    """Whether it is a forecast of an end of a quarter whose target has an outcome by now."""
-    return row["closing_status"] in ("met", "missed")
-
-
 def _nothing(found: list[Row]) -> Piece:
     words = (
         "Chưa chỉ tiêu nào có dự báo vừa có kết quả chốt để so."
@@ -101,7 +96,6 @@ def _deciles(told: list[Row]) -> Piece:
             text.percent(met, len(some), decimals=0) if some else text.NONE,
         ))
     inside = sum(row["inside"] for row in told)
-    errors = sum((row["chance"] - (row["closing_status"] == "met")) ** 2 for row in told)
     parts = {row["indicator"] for row in told}
     return components.card(
         "Nói và xảy ra",
@@ -113,7 +107,7 @@ def _deciles(told: list[Row]) -> Piece:
             ),
             (
                 "Điểm Brier",
-                f"{text.number(errors / len(told), 3)} (0: đúng hết; 0,25: như tung xu)",
+                f"{text.number(brier(told), 3)} (0: đúng hết; 0,25: như tung xu)",
             ),
         ]),
         components.table(
@@ -143,11 +137,11 @@ def _group(target: str, indicator: str, some: list[Row], known: dict[str, Row]) 
     told = [row for row in some if text.known(row["chance"])]
     name = text.join([target, known[indicator]["short"]])
     last = some[-1]
-    outcome = _outcome(last)
+    outcome, said = _outcome(last), verdict(some)
     if not told:
         return html.P([html.Strong(name), f": {absent(last)}."], className="under")
     return components.more(
-        text.join([name, f"{len(told)} dự báo", *([outcome] if outcome else [])]),
+        text.join([name, f"{len(told)} dự báo", outcome, said]),
         components.table(
             [
                 "Số liệu biết đến",
@@ -172,14 +166,25 @@ def _group(target: str, indicator: str, some: list[Row], known: dict[str, Row]) 
     )
 
 
+def verdict(some: list[Row]) -> str:
+    """How the forecasts of one indicator did, in words; empty while none has an outcome."""
+    score = brier(some)
+    if score is None:
+        return ""
+    shown = f"Brier {text.number(score, 2)}"
+    if score > COIN:
+        return f"không hơn đoán mò ({shown}): đừng dựa vào"
+    return f"hơn đoán mò ({shown})" if score < COIN else f"ngang đoán mò ({shown}): đừng dựa vào"
+
+
 def _outcome(row: Row) -> str:
-    if not _closed(row):
+    if not over(row):
         return ""
     return theme.status(str(row["closing_status"])).word.lower()
 
 
 def _held(row: Row) -> str:
-    if not _closed(row):
+    if not over(row):
         return "chưa chốt"
     where = "trong khoảng" if row["inside"] else "ngoài khoảng"
     return text.join([_outcome(row), where], ", ")

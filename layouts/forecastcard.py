@@ -12,7 +12,7 @@ from kpi import query
 from layouts import components, text
 from layouts.components import Piece
 from layouts.lines import Row
-from layouts.state import link, now, rows, today
+from layouts.state import as_of, link, now, rows, today
 from layouts.view import View
 
 WHY = {
@@ -21,6 +21,11 @@ WHY = {
     "distinct": "con số của năm không cộng được từ các tháng",
 }
 """Why there is no forecast, after the words chưa đủ số liệu."""
+WIDE = 50
+"""Points of an interval past which it says nothing."""
+COIN = 0.25
+"""The Brier score of who always says 50 %."""
+NO_BETTER = "Dự báo của chỉ số này trước đây không hơn đoán mò: đừng dựa vào."
 
 
 def card(view: View) -> Piece:
@@ -30,14 +35,52 @@ def card(view: View) -> Piece:
     asked = {"targets": [view.line.id], "indicators": [view.key], "org_units": [view.org_unit]}
     found = rows(query.forecasts, **asked)
     if not found:
-        return None
+        return _untold() if as_of() and not view.row.get("closing_status") else None
     told = dcc.Link("Dự báo trước đây đúng đến đâu?", href=address(view))
     if view.row.get("closing_status"):
         foretold = any(text.known(row["chance"]) for row in found)
         return html.P(told, className="under forecast-past") if foretold else None
     newest = found[-1]
-    said = _outlook(newest, view) if newest["forecast_at"] >= _due() else [_computing()]
+    if newest["forecast_at"] < _due() and not as_of():
+        said = [_computing()]
+    else:  # a page of the past shows what had been foretold by then
+        said = _outlook(newest, view, doubts(newest, _of_indicator(view)))
     return components.card("Khả năng đạt", *said, html.P(told), id="forecast")
+
+
+def _of_indicator(view: View) -> list[Row]:
+    """All forecasts of this indicator for this org unit, also those of targets that are over."""
+    return rows(query.forecasts, indicators=[view.key], org_units=[view.org_unit])
+
+
+def _untold() -> Piece:
+    words = f"Không có dự báo nào được làm đến {text.minute(now())}."
+    return components.card("Khả năng đạt", html.P(words, className="says"), id="forecast")
+
+
+def brier(told: list[Row]) -> float | None:
+    """The mean square between chance and outcome of forecasts that have both; 0 is best, 0,25 a
+    coin. None where none has."""
+    ended = [row for row in told if text.known(row["chance"]) and over(row)]
+    errors = [(row["chance"] - (row["closing_status"] == "met")) ** 2 for row in ended]
+    return sum(errors) / len(errors) if errors else None
+
+
+def over(row: Row) -> bool:
+    """Whether the target of a forecast has an outcome by now."""
+    return row["closing_status"] in ("met", "missed")
+
+
+def doubts(newest: Row, told: list[Row]) -> list[str]:
+    """Why the chance of a forecast is not to be leaned on; empty where nothing speaks against."""
+    found = []
+    percent = newest["unit"] == "%" and text.known(newest["low"])
+    if percent and newest["high"] - newest["low"] > WIDE:
+        found.append("Khoảng quá rộng để kết luận.")
+    score = brier(told)
+    if score is not None and score > COIN:
+        found.append(NO_BETTER)
+    return found
 
 
 def _due() -> datetime:
@@ -57,13 +100,15 @@ def address(view: View) -> str:
     return link("/calibration", indicator=view.key, org_unit=view.org_unit)
 
 
-def _outlook(row: Row, view: View) -> list[Piece]:
+def _outlook(row: Row, view: View, against: list[str]) -> list[Piece]:
     if not text.known(row["chance"]):
         return [html.P(text.sentence(absent(row)), className="says")]
     line = view.line
     assert line
+    shown = html.Span(chance(row["chance"]), className="figure")
     return [
-        html.Div(html.Span(chance(row["chance"]), className="figure"), className="big"),
+        *(html.P(html.Strong(words), className="says forecast-doubt") for words in against),
+        html.Div(shown, className="big" if not against else "says forecast-small"),
         html.P(
             f"khả năng {line.level} vào {text.day(row['closing_date'])}. Kết quả chốt nằm trong"
             f" khoảng {interval(row)} với xác suất 80{text.GAP}%.",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from flask import g
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plotly.utils import PlotlyJSONEncoder
@@ -19,7 +20,7 @@ from ioc.rule import Rule
 from ioc.settings import Settings
 from kpi import forecast, foresight, query
 from kpi.forecast import Point
-from layouts import calibration, forecastcard, indicator, state
+from layouts import calibration, forecastcard, indicator, state, view
 from tests.worlds import ADMIN, MEETINGS, STAFF, reading, rows, share
 
 pytest_plugins = ["tests.worlds"]
@@ -355,3 +356,50 @@ def test_the_card_of_an_open_target_says_what_it_rests_on(sqlite_world, tmp_path
 )
 def test_no_chance_is_certain(value, words):
     assert forecastcard.chance(value) == words
+
+
+def foretold(chance=0.9, met=True, low=58.0, high=66.0):
+    status = "" if met is None else "met" if met else "missed"
+    return {"chance": chance, "closing_status": status, "low": low, "high": high, "unit": "%"}
+
+
+def test_a_chance_that_says_nothing_is_told_so_and_is_small():
+    good = [foretold(), foretold(0.2, met=False)]
+    assert forecastcard.doubts(foretold(met=None), good) == []
+    (wide,) = forecastcard.doubts(foretold(met=None, low=11.1, high=99.6), good)
+    assert wide == "Khoảng quá rộng để kết luận."
+    bad = [foretold(0.9, met=False), foretold(0.6)]
+    assert forecastcard.doubts(foretold(met=None), bad) == [forecastcard.NO_BETTER]
+    assert forecastcard.brier([foretold(met=None)]) is None
+    assert forecastcard.brier(bad) == pytest.approx((0.81 + 0.16) / 2)
+
+
+def test_the_verdict_of_an_indicator_is_words():
+    assert calibration.verdict([foretold(0.9, met=False)]).startswith(
+        "không hơn đoán mò (Brier 0,81)"
+    )
+    assert calibration.verdict([foretold(0.5)]).startswith("ngang đoán mò")
+    assert calibration.verdict([foretold(0.9)]) == "hơn đoán mò (Brier 0,01)"
+    assert calibration.verdict([foretold(met=None)]) == ""
+
+
+def test_a_page_of_the_past_shows_what_had_been_foretold_or_that_nothing_was(
+    sqlite_world, tmp_path
+):
+    """Never that it is being computed: nobody computes anything of the past."""
+    world = made(tell(sqlite_world).live())
+    settings_ = Settings(data=tmp_path, database_url=world.store.url)
+    made_app = program.create_app(settings_, world.store, Principal.local_admin)
+
+    def card(instant):
+        with made_app.server.test_request_context("/", base_url="http://127.0.0.1"):
+            g.principal = Principal.local_admin()
+            state.hold(instant)
+            seen = view.look({"key": "I07a"})
+            return json.dumps(forecastcard.card(seen), cls=PlotlyJSONEncoder, ensure_ascii=False)
+
+    last = card(datetime(2025, 12, 31, 16, 59, 59, tzinfo=UTC))  # the last second of the day
+    assert "Đang tính" not in last and "biết đến 30/09/2025" in last
+    forget(world)
+    never = card(datetime(2025, 12, 31, 16, 59, 59, tzinfo=UTC))
+    assert "Không có dự báo nào được làm đến" in never and "Đang tính" not in never
