@@ -31,6 +31,7 @@ COLUMNS = (
     " mark by_hand closing_by_hand hand_run closing_coverage closing_definition"
 ).split()
 _FRESHNESS, _LATE_AT, _STALE_AT = map(COLUMNS.index, ("freshness", "late_at", "stale_at"))
+BEGUN = "đơn vị có từ "
 REVISED_AFTER = timedelta(days=31)
 
 
@@ -466,6 +467,7 @@ def _row(
                 [
                     snapshot.store.catalogue.mark_of(target),
                     _mark(unit, part, source, on),
+                    *_begun(part, members, live, closing),
                     *_redefined(part, (indicator, live), (ending, closing)),
                     _moved(signature, latest),
                     _unlike(refused),
@@ -475,6 +477,20 @@ def _row(
         _closing_coverage(snapshot, ending, part, source, members, closing) if closed else None,
         ending.definition_id if None not in ends else "",
     )
+
+
+def _begun(
+    part: Part, members: tuple[OrgUnit, ...], live: Figure | None, closing: Figure | None
+) -> Iterator[str]:
+    """What is said of figures over days before their org unit began; a stock is of one day."""
+    if part.judged_over == "stock_at_date":
+        return
+    first = min(one.opened or date.min for one in members)
+    for lead, told in (("", live), ("số chốt: ", closing)):
+        if told is None or (lead and live and live.window == told.window):
+            continue
+        if Period(part.mode, told.window).start < first:
+            yield f"{lead}{BEGUN}{first:%d/%m/%Y}"
 
 
 def _redefined(

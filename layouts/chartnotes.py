@@ -11,7 +11,7 @@ from layouts import text
 from layouts.components import Piece
 from layouts.events import Event, events, numbered
 from layouts.figures import Mark
-from layouts.lines import Row, closed
+from layouts.lines import Row, closed, judged
 from layouts.state import desk, today
 from layouts.view import View
 
@@ -96,11 +96,11 @@ def _distance(view: View) -> str:
         if not gap
         else f"đang {'cao' if gap > 0 else 'thấp'} hơn {text.points(abs(gap)).lstrip('+')}"
     )
-    judged = text.JUDGED.get(view.line.target["judged_over"], "") if view.line else ""
+    over = judged(view.line, row, closing=False) if view.line else ""
     return (
         text.join(
             [
-                f"Đến {text.day(today())} cần {text.share(row['pace'])}, {where} ({judged})",
+                f"Đến {text.day(today())} cần {text.share(row['pace'])}, {where} ({over})",
                 f"cần {text.points(need)}/tháng" if text.known(need) and need else "",
             ],
             "; ",

@@ -38,6 +38,7 @@ from layouts.lines import (
     detail,
     figure,
     indicators,
+    judged,
     redefined,
     split,
     steps,
@@ -275,7 +276,7 @@ def _closing(view: View) -> list[Piece]:
         html.P(
             text.join([
                 _aim(line),
-                text.JUDGED.get(line.target["judged_over"], ""),
+                judged(line, row, closing=True),
                 f"đã khóa {text.short_day(part.closing)}" if view.locked else "",
                 "ký chốt " + text.day(signed) if text.known(signed) else "chưa ký",
                 f"đã sửa {text.day(revised)}" if text.known(revised) else "",
@@ -390,7 +391,7 @@ def _marks(row: Row) -> list[str]:
     """What the live figure rests on, but for what stands beside it as a link."""
     marks = str(row.get("mark") or "").split("; ")
     elsewhere = {*by_hand(row), *redefined(row)}
-    return [mark for mark in marks if mark not in elsewhere]
+    return [mark for mark in marks if mark not in elsewhere and not mark.startswith("số chốt: ")]
 
 
 def _limits(row: Row) -> str:

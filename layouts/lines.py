@@ -280,6 +280,23 @@ def redefined(row: Row) -> list[str]:
     return [mark for mark in marks if mark.startswith("số chốt tính")]
 
 
+def begun(row: Row, *, closing: bool) -> str:
+    """từ 01/07/2025: from when a figure counts whose org unit began inside its window."""
+    marks = str(row.get("mark") or "").split("; ")
+    lead = "đơn vị có "
+    if closing and row.get("closing_period") != row.get("period"):
+        lead = f"số chốt: {lead}"
+    return next((mark.removeprefix(lead) for mark in marks if mark.startswith(lead)), "")
+
+
+def judged(line: Line, row: Row, *, closing: bool) -> str:
+    """từ 01/01 đến ngày chốt: over which days a figure is judged, as its org unit had them."""
+    words, since = text.JUDGED.get(line.target["judged_over"], ""), begun(row, closing=closing)
+    for start in ("từ 01/01", "từ đầu năm") if since else ():
+        words = words.replace(start, since)
+    return words
+
+
 def unsure(row: Row) -> bool:
     """Whether the headline is drawn without its hue: half loaded, or open and past its limits."""
     return bool(loading(row)) or (not closed(row) and row.get("freshness") == "stale")

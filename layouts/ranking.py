@@ -15,7 +15,7 @@ from ioc.period import Period
 from kpi import query
 from layouts import components, framechoice, lately, places, text, theme
 from layouts.components import Piece
-from layouts.lines import Part, Row, closed, parts_of, verdict
+from layouts.lines import Part, Row, begun, closed, parts_of, verdict
 from layouts.state import link, rows, today
 from layouts.view import DISTRICTS_END, LEVELS, SORTS, View
 
@@ -36,6 +36,7 @@ class Rank:
     reason: str
     window: str
     gap: Fraction | None  # threshold × denominator − numerator; None where nothing is asked
+    since: str = ""  # từ 01/07/2025: where the org unit began inside the window
 
     @property
     def absent(self) -> bool:
@@ -129,6 +130,7 @@ def _judged(view: View, row: Row, value: Row, closing: bool, told: str) -> Rank:
         str(value.get("reason") or framechoice.reason(row)),
         own,
         gap(over, under, view.line.target["threshold"]),
+        begun(row, closing=closing),
     )
 
 
@@ -238,7 +240,7 @@ def _rank(view: View, one: Rank, closing: bool, top: Any) -> Piece:
             components.shape(mark, f"hue-{name}" if closing else "", label=mark.word)
             if told
             else html.Span(),
-            dcc.Link(one.name, href=view.address(org_unit=one.org_unit), className="rank-name"),
+            _name(view, one),
             components.bullet(value, target.get("threshold"), target.get("threshold_high")),
             html.Span(
                 _value(view, one),
@@ -251,6 +253,14 @@ def _rank(view: View, one: Rank, closing: bool, top: Any) -> Piece:
         className=f"rank{' empty' if one.absent else ''}{here}",
         **{"data-unit": one.org_unit},
     )
+
+
+def _name(view: View, one: Rank) -> Piece:
+    """The way to an org unit, with the day it began where its window began earlier."""
+    named = dcc.Link(one.name, href=view.address(org_unit=one.org_unit), className="rank-name")
+    if not one.since or one.absent:
+        return named
+    return html.Span([named, html.Span(f" {one.since}", className="place-life")])
 
 
 def _value(view: View, one: Rank) -> str:
