@@ -73,7 +73,8 @@
     var button = event.target.closest('[data-copy]');
     if (!button) return;
     var pinned = document.getElementById('explore-pinned-link');
-    var text = button.dataset.copy === 'pinned' && pinned ? pinned.href : location.href;
+    var text = button.dataset.copy === 'pinned' && pinned ? pinned.href
+      : new URL(button.dataset.address || location.href, location.href).href;
     var write = navigator.clipboard ? navigator.clipboard.writeText(text) : Promise.reject(new Error());
     write.catch(function () { return byHand(text); }).then(
       function () { say(button, 'Đã chép'); },

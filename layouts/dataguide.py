@@ -117,7 +117,9 @@ def _questions(said: dict[str, Any]) -> Piece:
     head = ["Câu hỏi", "Một dòng là", "Địa chỉ", "Bộ lọc riêng"]
     return components.card(
         "Các câu hỏi",
-        components.table(head, [row(name) for name in filters.QUESTIONS], class_name="guide-wide"),
+        components.table(
+            head, [row(name) for name in filters.QUESTIONS], class_name="guide-wide guide-questions"
+        ),
         id="questions",
         note=f"{len(filters.QUESTIONS)} câu hỏi",
     )
@@ -149,7 +151,9 @@ def _filters(said: dict[str, Any]) -> Piece:
     return components.card(
         "Bộ lọc",
         html.P("Bộ lọc lạ hoặc giá trị lạ bị từ chối, không bao giờ bị bỏ qua."),
-        components.table(head, [row(name) for name in taken], class_name="guide-wide"),
+        components.table(
+            head, [row(name) for name in taken], class_name="guide-wide guide-filters"
+        ),
         id="filters",
     )
 

@@ -48,6 +48,7 @@ class MapView:
     state: str
     days: str
     held: datetime | None = None  # the instant of a wall that is held
+    frame: str = ""  # whose org units are shown, where they are not those of the period
 
     @property
     def key(self) -> str:
@@ -179,10 +180,12 @@ def whole(view: MapView) -> Row:
 
 
 def _asked(view: MapView) -> dict[str, Any]:
-    return {
+    asked = {
         "indicators": [view.key],
         "first": view.period,
         "last": view.period,
         "grain": view.period.grain,
         "on": view.on,
-    } | ({"as_of": view.held} if view.held else {})
+    }
+    asked |= {"as_of": view.held} if view.held else {}
+    return asked | ({"frame": view.frame} if view.frame else {})

@@ -16,6 +16,7 @@ from ioc.period import Period
 from ioc.principal import Principal
 from layouts import explore, places, state
 from layouts.explore import choices, drawing, paged, view
+from layouts.web import parameters
 from layouts.web.filters import WHOLE
 from layouts.web.problems import Problem
 from tests.test_pages import Reader, classes, having, walk, words
@@ -91,7 +92,8 @@ def test_the_question_of_a_view_is_the_one_that_its_file_asks(reader):
     with asking(reader):
         for given in ADDRESSES[1:]:
             seen = view.look(given)
-            meant = view.read("values", seen.filters, state.desk().store, state.present())
+            theirs = {k.rstrip("_"): v for k, v in seen.question.items() if v}
+            meant = view.read("values", theirs, state.desk().store, state.present())
             theirs = {k: v for k, v in meant.arguments.items() if v is not None}
             assert theirs == seen.arguments, given
 
@@ -308,13 +310,116 @@ def classes_of(piece: Any) -> set[str]:
 
 @pytest.mark.parametrize(
     ("given", "why"),
-    [({}, "cần một cấp"), ({"level": "commune", "frame": "today"}, "đổi khung"),
-     ({"level": "commune", "grain": "day"}, "độ dài kỳ"), ({"level": "department"}, "một cấp")],
+    [({}, "cần một cấp"), ({"level": "commune", "frame": "plan"}, "ban hành Đề án"),
+     ({"level": "district", "frame": "today", "to": "2025-06"}, "trong khung này"),
+     ({"level": "commune", "grain": "day"}, "hãy xem theo"), ({"level": "department"}, "một cấp")],
 )  # fmt: skip
 def test_rows_that_have_no_map_say_why(reader, given, why):
     with asking(reader):
-        told = words([explore.layout(indicator="I02b", view="map", **given)])
-    assert why in told
+        drawn = explore.layout(indicator="I02b", view="map", **given)
+        said = next(p for p in walk(drawn) if "says" in classes_of(p))
+        ways = [asked(p.href) for p in walk(said) if getattr(p, "href", None)]
+        assert all(not drawing.unmapped(view.look(way)) for way in ways)
+    assert why in words([said])
+    assert ways or "một cấp" in why  # a level is chosen at the side
+
+
+def test_the_map_draws_the_org_units_of_today_with_the_figures_of_the_table(reader):
+    given = COMMUNES | {"grain": "year", "frame": "today"}
+    with asking(reader):
+        drawn = explore.layout(**given, view="map")
+        seen = view.look(given)
+        known = state.rows(view.query.values, **seen.arguments)
+    (units,) = [p for p in walk(drawn) if getattr(p, "id", None) == "explore-map-units"]
+    assert units.hideout["units"].keys() == {row["org_unit"] for row in known}
+    there = {row["org_unit"] for row in known if row["denominator"] > 0}
+    assert there and all(units.hideout["units"][uid] != "none" for uid in there)
+
+
+# --- which org units -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shown", ["", "chart"])
+def test_the_areas_are_the_eight_parts_and_their_file_has_no_total(reader, shown):
+    given = {"indicator": "I02b", "level": "area", "from": "2025-01", "to": "2025-03"}
+    with asking(reader):
+        drawn = explore.layout(**given, view=shown)
+        seen = view.look(given)
+        assert len(seen.units()) == 8 and seen.count() == 24
+        asked_for = view.look(given | {"org_unit": "area-qb"})
+        assert asked_for.units() == seen.units()
+    rows = file(reader, drawn)
+    assert len(rows) == 24 and "24 dòng" in words([drawn])
+    assert "area-qb" not in {row["org_unit"] for row in rows}
+    told = words([drawn])
+    assert "8 địa bàn" in told and "9 địa bàn" not in told
+    if not shown:
+        keys = [key.split()[1] for key, _ in shown_rows(drawn)]
+        assert sorted(keys) == sorted(row["org_unit"] for row in rows)
+    whole = "/api/v1/values.json?indicator=I02b&level=area&from=2025-01&to=2025-01"
+    reply = reader.app.server.test_client().get(whole, base_url=HERE).json
+    assert len(reply["rows"]) == 9  # with its total, which the filter's words name
+    assert "area-qb" in parameters.WORDS["level"].says
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [({"level": "commune", "from": "2025", "to": "2025"}, "dùng đơn vị đến 30/06/2025"),
+     ({"level": "commune", "from": "2025", "to": "2025", "on": "2025-06-30"},
+      "dùng đơn vị từ 01/07/2025"),
+     ({"level": "department", "grain": "quarter", "from": "2025", "to": "2025"},
+      "dùng đơn vị đến 30/06/2025"),
+     ({"level": "commune", "from": "2025-08", "to": "2025-12"}, ""),
+     ({"level": "department", "from": "2025", "to": "2025", "frame": "today"}, ""),
+     ({"level": "area", "from": "2025", "to": "2025"}, "")],
+    ids=str,
+)  # fmt: skip
+def test_where_org_units_opened_within_the_periods_there_are_two_ways_to_full_rows(
+    reader, given, hint
+):
+    with asking(reader):
+        drawn = choices.chooser(view.look({"indicator": "I02b"} | given), 1)
+        told = words([drawn])
+        assert (hint in told) if hint else ("dùng đơn vị" not in told)
+        assert ("cộng lại theo đơn vị hôm nay" in told) is bool(hint)
+
+
+def test_the_first_question_to_begin_with_has_no_org_unit_that_was_not_there(reader):
+    with asking(reader):
+        links = [str(getattr(p, "href", "")) for p in walk(explore.layout())]
+        first = next(link for link in links if link.startswith("/explore?indicator="))
+        seen = view.look(asked(first))
+        rows = state.rows(view.query.values, **seen.arguments)
+    assert {row["grain"] for row in rows} == {"month"} and len({r["period"] for r in rows}) == 12
+    assert not [row for row in rows if row["reason"] in ("not_open", "not_comparable")]
+
+
+def test_the_side_car_and_the_address_of_the_file_stand_beside_it(reader):
+    with asking(reader):
+        drawn = explore.layout(**COMMUNES)
+    (described,) = [p for p in walk(drawn) if "explore-described" in classes_of(p)]
+    (address,) = [p for p in walk(drawn) if getattr(p, "data-copy", "") == "file"]
+    client = reader.app.server.test_client()
+    told = client.get(described.href, base_url=HERE, follow_redirects=True)
+    rows = client.get(getattr(address, "data-address"), base_url=HERE)
+    assert told.status_code == rows.status_code == 200
+    lines = list(csv.DictReader(io.StringIO(rows.data.decode("utf-8-sig"), newline="")))
+    assert [r["org_unit"] for r in lines] == [r["org_unit"] for r in file(reader, drawn)]
+    assert told.json["resources"][0]["path"].endswith(".csv")
+    assert getattr(address, "data-address") in words([drawn])
+
+
+def test_a_chart_of_quarters_names_each_and_ends_with_the_last(reader):
+    given = {"indicator": "I02b", "org_unit": "area-450", "grain": "quarter",
+             "from": "2025-Q1", "to": "2025-Q4", "view": "chart"}  # fmt: skip
+    with asking(reader):
+        drawn = explore.layout(**given)
+    layout = next(p for p in walk(drawn) if type(p).__name__ == "Graph").figure["layout"]
+    told = [f"quý {which}<br>2025" for which in ("I", "II", "III", "IV")]
+    assert layout["xaxis"]["ticktext"] == told
+    assert "2025-10-01" < layout["xaxis"]["range"][1] < "2025-11-15"
+    (note,) = layout["annotations"]
+    assert "Mức giao" in note["text"] and (note["yref"], note["yanchor"]) == ("paper", "bottom")
 
 
 # --- a view to keep ------------------------------------------------------------------------------

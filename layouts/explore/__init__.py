@@ -11,6 +11,7 @@ from typing import Any
 
 from dash import ALL, Input, Output, State, dcc, html
 from dash.exceptions import PreventUpdate
+from flask import request
 
 from ioc.errors import Forbidden, IocError
 from layouts import access, components, shell, text
@@ -46,7 +47,11 @@ def layout(**given: Any) -> Piece:
                 html.Div([
                     html.H1("Tra cứu số liệu"),
                     _lede(view, units),
-                    html.A("Đến kết quả", href="#explore-rows", className="explore-down"),
+                    html.A(
+                        "Đổi lựa chọn" if view.indicators else "Tự chọn",
+                        href="#explore-chooser",
+                        className="explore-down",
+                    ),
                 ]),
                 _keep(view) if view.indicators else None,
             ],
@@ -88,12 +93,21 @@ def pieces(view: Explore, units: list[str]) -> dict[str, Any]:
     if not view.indicators:
         return {"rows": _start()}
     if not view.count():
-        return {"rows": html.P("Lựa chọn này không có đơn vị nào.", className="says")}
+        return {"rows": _nobody(view)}
     if view.view == "map":
         return {"rows": map_of(view)}
     if view.view == "chart":
         return {"rows": chart(view, units)}
     return {"rows": table(view, units, view.count())}
+
+
+def _nobody(view: Explore) -> Piece:
+    """No org unit fits; where only the frame has none, the way to those that there were."""
+    said: list[Piece] = ["Lựa chọn này không có đơn vị nào"]
+    if view.frame and replace(view, frame="").count():
+        href = view.address(frame="", view="" if view.view == "table" else view.view)
+        said += [" trong khung này: hãy xem ", dcc.Link("đơn vị như khi đó", href=href)]
+    return html.P([*said, "."], className="says")
 
 
 @callback(
@@ -144,11 +158,28 @@ def _files(view: Explore, count: int) -> Piece:
             f"Quá {text.number(WHOLE)} dòng của một tệp: hãy chọn ít kỳ, đơn vị hoặc chỉ số hơn.",
             className="explore-over",
         )
+    address = link("/api/v1/values.csv", **view.question)
     return html.Div(
-        components.downloads("/api/v1/values", link, count, local=True, **view.question),
+        [
+            components.downloads("/api/v1/values", link, count, local=True, **view.question),
+            html.A(
+                "Tệp mô tả", href=link("/api/v1/values.csv", manifest=1, **view.question),
+                target="_blank", className="explore-described",
+                title="Số dòng, mã băm, các cột và định nghĩa của tệp CSV",
+            ),
+            html.Details(
+                [
+                    html.Summary("Địa chỉ CSV"),
+                    html.Code(request.host_url.rstrip("/") + address, tabIndex="0"),
+                    html.Button("Chép", type="button", className="button",
+                                **{"data-copy": "file", "data-address": address}),
+                ],
+                className="explore-address",
+            ),
+        ],
         className="explore-files",
         **{"data-rows": str(count)},
-    )
+    )  # fmt: skip
 
 
 def _start() -> Piece:
@@ -157,7 +188,8 @@ def _start() -> Piece:
     last = usual()[2][1]
     year = {"from_": last, "to": last}
     asked = [
-        (f"{{}}: mọi xã, phường, từng tháng năm {last}", "I02b", {"level": "commune", **year}),
+        (f"{{}}: mọi xã, phường hôm nay, từng tháng năm {last}, trước sáp nhập thì cộng lại",
+         "I02b", {"level": "commune", "frame": "today", **year}),
         ("{}: các địa bàn, từng quý từ năm 2021", "I02b",
          {"level": "area", "grain": "quarter", "from_": "2021", "view": "chart"}),
         (f"{{}}: các sở, ban, ngành, năm {last}", "I03",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from dash import dcc, html
@@ -38,6 +39,7 @@ def chooser(view: Explore, units: int) -> Piece:
             _step("Khung và thời điểm", _frames(view)),
             html.Div(id=f"{ID}-go", className="explore-go", role="status"),
         ],
+        id="explore-chooser",
         className="card explore-chooser",
         **{"aria-label": "Chọn số liệu"},
     )
@@ -185,14 +187,15 @@ def _readable(view: Explore) -> list[Row]:
 
 
 def _reform(view: Explore) -> Piece:
-    """Where the periods lie on both sides of the reform: which list of communes is meant."""
+    """Where org units of the level opened or closed within the periods: which list is meant."""
     said = f"Danh sách đơn vị của ngày {text.day(view.on)}."
-    both = view.first.start <= DISTRICTS_END < view.last.end
-    if view.level != "commune" or not both or view.frame:
+    day = reformed(view)
+    if day is None or view.level == "district" or view.frame:
         return html.P(said, className="under") if view.level else None
-    before = view.on <= DISTRICTS_END
-    other = "" if before else DISTRICTS_END.isoformat()
-    word = "dùng đơn vị từ 01/07/2025" if before else "dùng đơn vị đến 30/06/2025"
+    eve = day - timedelta(days=1)
+    before = view.on < day
+    other = "" if before else eve.isoformat()
+    word = f"dùng đơn vị từ {text.day(day)}" if before else f"dùng đơn vị đến {text.day(eve)}"
     return html.P(
         [
             f"{said} Đơn vị không còn hoặc chưa có trong kỳ thì không có số: ",
@@ -203,6 +206,16 @@ def _reform(view: Explore) -> Piece:
         ],
         className="under",
     )
+
+
+def reformed(view: Explore) -> date | None:
+    """The newest day within the periods on which org units of the level opened; None if none."""
+    if not view.level:
+        return None
+    known, end = desk().orgunits, min(view.last.end, today())
+    opened = [unit.opened for unit in known.population(view.level, end) if unit.opened]
+    day = max(opened, default=view.first.start)
+    return day if view.first.start < day else None
 
 
 def _tree(view: Explore) -> list[Piece]:

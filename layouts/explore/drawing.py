@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from dash import dcc, html
@@ -14,10 +16,12 @@ from layouts.components import Piece
 from layouts.explore.view import Explore, borders, edge
 from layouts.lines import Row, indicators
 from layouts.places import address
-from layouts.state import desk, home, rows
+from layouts.state import desk, home, rows, today
 
 MOST_LINES = 9  # the eight areas and the whole of them
 MOST_CHARTS = 6
+NAMED = 8
+"""Quarters that stand with their names under a chart; of more the years do."""
 ENDS = 30
 """Org units of a long ranking that are drawn at each end of it."""
 DASHES = ("solid", "6px,4px", "2px,3px", "10px,4px,2px,4px")
@@ -111,12 +115,34 @@ def figure(series: list[list[Row]], lines: tuple[Any, ...]) -> figures.Figure:
     drawn["data"] = data
     unit = first[0]["unit"] or "%"
     drawn["layout"]["yaxis"]["range"] = figures.room(heights, threshold, high, unit)
+    _spread(drawn, first)
     axis = drawn["layout"]["xaxis"]
-    if len(first) <= 24 and first[0]["grain"] in ("month", "ytd"):
+    if first[0]["grain"] == "quarter" and len(first) <= NAMED:
+        names = [text.period(row["period"]).replace("/", "<br>") for row in first]
+        axis |= {"tickmode": "array", "tickvals": data[0]["x"], "ticktext": names}
+        axis |= {"tickangle": 0, "automargin": True}
+    elif len(first) <= 24 and first[0]["grain"] in ("month", "ytd"):
         axis |= {"dtick": "M1" if len(first) <= 13 else "M3", "tickformat": "%-m/%Y"}
     elif first[0]["grain"] == "day":
         axis |= {"dtick": None, "tickformat": "%-d/%-m"}
     return drawn
+
+
+def _spread(drawn: figures.Figure, first: list[Row]) -> None:
+    """End the drawing with its last period; the plan's line goes through it, its name above."""
+    days = [date.fromisoformat(day) for day in drawn["data"][0]["x"]]
+    room = max((days[-1] - days[0]) / (3 * len(days)), timedelta(hours=8))
+    ends = [datetime.combine(days[0], time()) - room, datetime.combine(days[-1], time()) + room]
+    span = [end.isoformat() for end in ends]
+    layout = drawn["layout"]
+    layout["xaxis"]["range"] = span
+    for shape in layout["shapes"]:
+        shape |= {"x0": span[0], "x1": span[1]}
+    for note in layout["annotations"]:
+        note |= {
+            "text": f"╌╌ {note['text']}", "x": 1, "xref": "paper", "xanchor": "right", "xshift": 0,
+            "y": 1, "yref": "paper", "yanchor": "bottom",
+        }  # fmt: skip
 
 
 def twin(view: Explore, of: dict[str, list[Row]], lines: tuple[Any, ...]) -> Piece:
@@ -217,11 +243,12 @@ def map_of(view: Explore) -> Piece:
             "level": view.level,
             "grain": view.grain,
             "to": view.period.text,
-            "on": view.on.isoformat(),
+            "on": (today() if view.frame == "today" else view.on).isoformat(),
         }
     )  # fmt: skip
     if seen is None:
-        return html.P(why or "Không vẽ được bản đồ của kỳ này.", className="says")
+        return html.P(why or ["Không vẽ được bản đồ của kỳ này."], className="says")
+    seen = replace(seen, frame=view.frame)
     shown = maps_page.pieces(seen, cases=[])
     more = len(view.indicators) - 1
     told = f"Còn {more} chỉ số không vẽ. " if more else ""
@@ -240,14 +267,30 @@ def map_of(view: Explore) -> Piece:
     )
 
 
-def unmapped(view: Explore) -> str:
-    """Why these rows cannot stand on a map, in a sentence; empty where they can."""
+def unmapped(view: Explore) -> list[Piece]:
+    """Why these rows cannot stand on a map, with the way to a map; empty where they can."""
     if view.level not in ("commune", "area", "district"):
-        return "Bản đồ cần một cấp: hãy chọn địa bàn, cấp huyện hoặc xã, phường."
+        return ["Bản đồ cần một cấp: hãy chọn địa bàn, cấp huyện hoặc xã, phường."]
     if len(view.org_units) > 1:
-        return "Bản đồ vẽ toàn bộ hoặc trong một địa bàn: hãy chọn một đơn vị."
-    if view.frame:
-        return "Bản đồ vẽ đơn vị như khi đó: hãy đổi khung đơn vị."
+        return ["Bản đồ vẽ toàn bộ hoặc trong một địa bàn: hãy chọn một đơn vị."]
+    here = {"view": "map"}
     if view.grain in ("day", "ytd"):
-        return "Bản đồ vẽ tháng, quý hoặc năm: hãy đổi độ dài kỳ."
-    return ""
+        ways = [
+            ("tháng", view.address(grain="", **here)),
+            ("năm", view.address(grain="year", **here)),
+        ]
+        return ["Bản đồ vẽ tháng, quý hoặc năm: hãy xem theo ", *_ways(ways)]
+    if view.frame == "plan" and view.level != "area":  # of its day there are no boundaries
+        ways = [
+            ("đơn vị như khi đó", view.address(frame="", **here)),
+            ("đơn vị hôm nay", view.address(frame="today", on="", **here)),
+        ]
+        return ["Không có ranh giới đơn vị của ngày ban hành Đề án: hãy xem ", *_ways(ways)]
+    return []
+
+
+def _ways(ways: list[tuple[str, str]]) -> list[Piece]:
+    found: list[Piece] = []
+    for word, href in ways:
+        found += [" hoặc " if found else "", dcc.Link(word, href=href)]
+    return [*found, "."]

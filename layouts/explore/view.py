@@ -11,8 +11,8 @@ from typing import Any
 from ioc.period import Grain, Period, periods
 from kpi import query
 from layouts import places, text
-from layouts.lines import indicators
-from layouts.state import as_of, count, desk, home, link, present, rows, today
+from layouts.lines import AREA, indicators
+from layouts.state import as_of, count, desk, home, link, present, readable, rows, today
 from layouts.web.filters import read
 
 ASKED = ("indicator", "org_unit", "level", "grain", "frame", "from", "to", "on")
@@ -74,8 +74,20 @@ class Explore:
 
     @property
     def question(self) -> dict[str, str]:
-        """The filters as ``link`` takes them: ``from`` is a word of Python."""
-        return {f"{name}_" if name == "from" else name: v for name, v in self.filters.items()}
+        """The filters of its file as ``link`` takes them: ``from`` is a word of Python."""
+        asked = self.filters | {"org_unit": ",".join(self.within)}
+        return {f"{name}_" if name == "from" else name: v for name, v in asked.items()}
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        """The org units that are asked for, or that a level is asked within.
+
+        Areas are the eight parts: an answer would have their total among them.
+        """
+        if self.level != "area" or (self.org_units and AREA not in self.org_units):
+            return self.org_units
+        areas = desk().orgunits.population("area", self.on)
+        return tuple(unit.uid for unit in areas if unit.uid != AREA and readable(unit.uid))
 
     def address(self, **changes: Any) -> str:
         """This view with something changed; what depends on the rows begins anew with them."""
@@ -102,7 +114,7 @@ class Explore:
             "grain": self.grain,
             "on": self.on,
         }
-        asked |= {"org_units": list(self.org_units)} if self.org_units else {}
+        asked |= {"org_units": list(self.within)} if self.within else {}
         asked |= {"level": self.level} if self.level else {}
         return asked | ({"frame": self.frame} if self.frame else {})
 

@@ -43,7 +43,11 @@ WORDS = {
     "kind": Words("Loại bản ghi", "dossier"),
     "state": Words("Mã trạng thái", "resolved"),
     "element": Words("Mã số liệu được đếm từ bản ghi: chỉ lấy các bản ghi đó", "dossiers_resolved"),
-    "level": Words("Mọi đơn vị của một cấp", "commune"),
+    "level": Words(
+        "Mọi đơn vị của một cấp; area gồm cả dòng tổng area-qb (toàn địa bàn) bên cạnh các phần"
+        " của nó: đừng cộng chung",
+        "commune",
+    ),
     "grain": Words("Loại kỳ; ytd là lũy kế từ đầu năm", "month"),
     "frame": Words("Đơn vị được so sánh: then như khi đó, today hôm nay, plan của Đề án", "today"),
     "from": Words("Kỳ đầu, tính cả kỳ này", "2025-01"),
