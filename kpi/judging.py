@@ -31,6 +31,7 @@ COLUMNS = (
     " mark by_hand closing_by_hand hand_run closing_coverage closing_definition"
 ).split()
 _FRESHNESS, _LATE_AT, _STALE_AT = map(COLUMNS.index, ("freshness", "late_at", "stale_at"))
+UNMEASURED = "chưa có số trong kỳ kế hoạch"
 BEGUN = "đơn vị có từ "
 REVISED_AFTER = timedelta(days=31)
 
@@ -394,6 +395,7 @@ def _row(
     latest = ends
     if signature is not None:
         ends = (signature.numerator, signature.denominator)
+    measured = Period(part.mode, live.window).end if live else None
     status = pace.status(
         rule,
         has_source=source is not None,
@@ -406,6 +408,7 @@ def _row(
         factor=factor,
         baseline_date=base_date,
         baseline_value=base_value,
+        measured=measured,
     )
     if refused and status is Status.awaiting:
         status = Status.no_data  # nothing is awaited: there can be no figure
@@ -467,6 +470,7 @@ def _row(
                 [
                     snapshot.store.catalogue.mark_of(target),
                     _mark(unit, part, source, on),
+                    *_unmeasured(status, measured, base_date),
                     *_begun(part, members, live, closing),
                     *_redefined(part, (indicator, live), (ending, closing)),
                     _moved(signature, latest),
@@ -477,6 +481,12 @@ def _row(
         _closing_coverage(snapshot, ending, part, source, members, closing) if closed else None,
         ending.definition_id if None not in ends else "",
     )
+
+
+def _unmeasured(status: Status, measured: date | None, begins: date | None) -> Iterator[str]:
+    """What is said of an open target whose newest figure is that of its baseline, or older."""
+    if status is Status.no_data and measured and begins and measured <= begins:
+        yield UNMEASURED
 
 
 def _begun(

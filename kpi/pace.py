@@ -156,12 +156,15 @@ def status(
     factor: float = 100,
     baseline_date: date | None = None,
     baseline_value: Number = None,
+    measured: date | None = None,
 ) -> Status:
     """The status of one part of a target on a day: the first that applies.
 
     ``no_source``, ``qualitative``; after the closing date ``awaiting`` / ``met`` / ``missed``
     from the closing figures; until then ``no_data`` / ``no_pace`` / ``met`` / ``on_track`` /
     ``at_risk`` / ``off_track`` from the live ones. The closing date itself is still open.
+    ``measured``: the last day of the live figure's window; one that does not reach past the
+    baseline says nothing of the time since, and is ``no_data``.
     """
     if not has_source:
         return Status.no_source
@@ -175,6 +178,8 @@ def status(
         return Status.no_data
     if baseline_date is None or exact(baseline_value) is None:
         return Status.no_pace
+    if measured is not None and measured <= baseline_date:
+        return Status.no_data
     if met:
         return Status.met
     value = ratio(numerator, denominator, factor)

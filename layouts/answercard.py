@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from datetime import date
 
 from dash import dcc, html
 
@@ -12,7 +12,7 @@ from ioc.rule import Rule
 from kpi import query
 from layouts import components, lately, places, text
 from layouts.components import Piece
-from layouts.lines import Line, Row, closed
+from layouts.lines import Line, Row, closed, unmeasured
 from layouts.pulls import pulls
 from layouts.ranking import window
 from layouts.sentence import says
@@ -20,6 +20,7 @@ from layouts.state import desk, link, readable, rows, today
 from layouts.view import View
 
 TITLE = "Vì sao, từ khi nào, ai"
+BELOW = ("at_risk", "off_track")
 
 
 def card(view: View) -> Piece:
@@ -79,13 +80,21 @@ def _since(view: View) -> list[Piece]:
         ]
     if view.status == "awaiting":
         return _told(f"Chốt {text.day(part.closing)}", "chờ số của kỳ chốt")
+    if view.status == "no_data":
+        told = unmeasured(row) or "chưa có số liệu"
+        return _told(text.sentence(told).rstrip("."), "nên chưa so được với đường tiến độ")
     months = behind(view)
     if months is None:
         return []
-    if not months:
+    if view.status not in BELOW:
         return _told("Không dưới đường tiến độ", "ở kỳ mới nhất có số liệu")
-    first = text.period(Period.of("month", months[0]).text)
-    return _told(f"Từ {first}", f"dưới đường tiến độ {len(months)} tháng có số liệu liên tiếp")
+    if not months:
+        return _told(
+            text.sentence(_first(view, months)).rstrip("."),
+            "tháng cuối có số liệu còn đủ, đường tiến độ đã lên cao hơn",
+        )
+    first = text.sentence(_first(view, months)).rstrip(".")
+    return _told(first, f"dưới đường tiến độ {len(months)} tháng có số liệu liên tiếp")
 
 
 def _before(view: View) -> Piece:
@@ -97,28 +106,51 @@ def _before(view: View) -> Piece:
         for row in rows(query.standings, on=view.part.closing, **asked)
         if row["indicator"] == view.key
     ]
-    months = behind(replace(view, part=replace(view.part, row=open_[0]))) if open_ else None
-    if not months:
+    then = replace(view, part=replace(view.part, row=open_[0])) if open_ else None
+    months = behind(then) if then else None
+    if then is None or months is None or then.row["status"] not in BELOW:
         return None
-    first = text.period(Period.of("month", months[0]).text)
-    return html.P(f"Đến lúc chốt đã dưới đường tiến độ từ {first}", className="under behind-since")
+    words = f"Đến lúc chốt đã dưới đường tiến độ {_first(then, months)}"
+    return html.P(words, className="under behind-since")
+
+
+def _first(view: View, months: list[date]) -> str:
+    """từ tháng 5/2024, the first month of a run; từ sau tháng 8/2025 where the pace passed the
+    figure of the newest month that has one."""
+    if months:
+        return f"từ {text.period(Period.of('month', months[0]).text)}"
+    upto = Period.parse(str(view.row["period"])).end
+    begins = Period.of("month", text.as_date(view.row["baseline_date"]) or upto)
+    known = [day for day in _reported(view, begins) if day <= upto]
+    newest = max(known, default=None)
+    return f"từ sau {text.period(Period.of('month', newest).text)}" if newest else "từ nay"
 
 
 def _told(words: str, note: str) -> list[Piece]:
     return [html.P(words), html.P(note, className="under")]
 
 
-def behind(view: View) -> list[Any] | None:
-    """The last days of the months of the unbroken run below the pace; None without a pace."""
+def behind(view: View) -> list[date] | None:
+    """The last days of the months of the unbroken run below the pace; None without a pace.
+
+    Only months with a figure of their own count, up to the figure that is judged: the year so far
+    has one in every month. There is no run where the status says that the pace is kept.
+    """
     row, part, line = view.row, view.part, view.line
     assert part and line
     begins = text.as_date(row.get("baseline_date"))
     if not (begins and part.closing and line.numeric and text.known(row.get("baseline_value"))):
         return None
+    if row["status"] not in BELOW:
+        return []
+    reported = _reported(view, Period.of("month", begins))
+    upto = Period.parse(str(row["period"])).end
     known_as = desk().store.catalogue.indicators[view.key]
     found = []
     for one in monthly(view, Period.of("month", begins)):
         end = Period.parse(one["period"]).end
+        if end > upto or (reported and end not in reported):
+            continue
         over = one["numerator"] * known_as.at(end).factor  # which a new definition may change
         found.append((min(end, today()), over, one["denominator"]))
     since = query.behind_since(
@@ -131,6 +163,14 @@ def behind(view: View) -> list[Any] | None:
     )
     known = [day for day, _, under in found if text.known(under) and under]
     return [day for day in known if since and since <= day <= part.closing]
+
+
+def _reported(view: View, first: Period) -> set[date]:
+    """The last days of the months that have a figure of their own."""
+    asked = {"indicators": [view.key], "org_units": [view.org_unit], **view.framed}
+    found = rows(query.values, first=first, last=Period.of("month", today()), **asked)
+    known = [one for one in found if text.known(one["value"])]
+    return {Period.parse(one["period"]).end for one in known}
 
 
 def monthly(view: View, first: Period) -> list[Row]:

@@ -11,7 +11,7 @@ from layouts import text
 from layouts.components import Piece
 from layouts.events import Event, events, numbered
 from layouts.figures import Mark
-from layouts.lines import Row, closed, judged
+from layouts.lines import Row, closed, judged, unmeasured
 from layouts.state import desk, today
 from layouts.view import View
 
@@ -96,6 +96,8 @@ def _distance(view: View) -> str:
         if not gap
         else f"đang {'cao' if gap > 0 else 'thấp'} hơn {text.points(abs(gap)).lstrip('+')}"
     )
+    if row["status"] == "no_data":
+        where = unmeasured(row) or where
     over = judged(view.line, row, closing=False) if view.line else ""
     return (
         text.join(

@@ -297,6 +297,12 @@ def judged(line: Line, row: Row, *, closing: bool) -> str:
     return words
 
 
+def unmeasured(row: Row) -> str:
+    """chưa có số trong kỳ kế hoạch: what an open target says while its figure is its baseline."""
+    marks = str(row.get("mark") or "").split("; ")
+    return next((mark for mark in marks if mark == "chưa có số trong kỳ kế hoạch"), "")
+
+
 def unsure(row: Row) -> bool:
     """Whether the headline is drawn without its hue: half loaded, or open and past its limits."""
     return bool(loading(row)) or (not closed(row) and row.get("freshness") == "stale")

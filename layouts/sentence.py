@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from layouts import text
-from layouts.lines import Line, Part, Row, closed, parts_of, shortfall
+from layouts.lines import Line, Part, Row, closed, parts_of, shortfall, unmeasured
 
 
 def says(line: Line, part: Part) -> str:
@@ -14,7 +14,7 @@ def says(line: Line, part: Part) -> str:
     row = part.row
     head = counted(row, line.lines, part.noun, closing=closed(row))
     upto = until(part)
-    tail = shortfall(line, row, part.noun)
+    tail = text.join([shortfall(line, row, part.noun), unmeasured(row)], ", ")
     return text.sentence(text.join([f"Đến {upto}: {head}" if upto else head, tail], ", "))
 
 

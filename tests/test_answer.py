@@ -130,8 +130,26 @@ def test_an_open_target_says_since_which_month_it_is_behind(sqlite_world, tmp_pa
         days = answercard.behind(seen)
         shown = words(walk(answercard.card(seen)))
     # of the year so far: 60 % in March and April, 31 of 100 in May: 38 % were asked by then
-    assert days[0] == date(2024, 5, 31)
-    assert "Từ tháng 5/2024" in shown
+    assert days == [date(2024, 5, 31)], "June has no figure of its own yet"
+    assert "Từ tháng 5/2024" in shown and "1 tháng có số liệu liên tiếp" in shown
+
+
+def test_a_month_without_a_figure_is_not_named(sqlite_world, tmp_path):
+    world = sqlite_world
+    world.now = at("2024-06-20 08:00")
+    world.live()
+    for day, total, online in (("2021-12-20", 50, 0), ("2024-05-15", 200, 73)):
+        world.poll(DOSSIERS, dossiers("VPUB", day, total, online))
+    world.forward(seconds=20)
+    world.poll(DOSSIERS)
+    reader = Reader(world, tmp_path)
+    with reader.request():
+        seen = view.look({"key": "I02b"})
+        assert seen.status == "at_risk", "36,5 % were enough on 31 May, 37 % are asked on 20 June"
+        assert answercard.behind(seen) == []
+        shown = words(walk(answercard.card(seen)))
+    assert "tháng 6/2024" not in shown
+    assert "Từ sau tháng 5/2024" in shown and "Không dưới đường tiến độ" not in shown
 
 
 # ── which units, who, where to read on ─────────────────────────────────────────────────────
@@ -211,8 +229,13 @@ def test_a_missed_target_also_says_since_when_it_had_been_behind(reader):
     reader.world.forward(seconds=30)
     reader.world.poll(DOSSIERS)
     (told,) = having(reader.see(indicator.layout, key="I02b"), className="under behind-since")
-    # 58 % from August on; from 20 % to 60 % the pace asks for 57,5 in September, 58,3 in October
-    assert words([told]) == "Đến lúc chốt đã dưới đường tiến độ từ tháng 10/2025"
+    # 58 % since August; from 20 % to 60 % the pace asks for 56,7 in August, 58,3 in October
+    assert words([told]) == "Đến lúc chốt đã dưới đường tiến độ từ sau tháng 8/2025"
+    reader.world.poll(DOSSIERS, dossiers("STP", "2025-11-05", 50, 28))
+    reader.world.forward(seconds=30)
+    reader.world.poll(DOSSIERS)
+    (told,) = having(reader.see(indicator.layout, key="I02b"), className="under behind-since")
+    assert words([told]) == "Đến lúc chốt đã dưới đường tiến độ từ tháng 11/2025"
 
 
 def test_a_gap_is_filled_by_whole_cases_and_a_strict_one_by_one_more():

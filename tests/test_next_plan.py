@@ -152,7 +152,7 @@ def test_the_statuses_of_open_targets_are_those_of_the_formula(world):
         "VD03": "at_risk",  # 54,0 against 50 + 30 × 326/1826 = 55,36: less than 3 points short
         "VD04": "no_source",
         "VD05": "met",  # 5/5
-        "VD06": "off_track",  # 35,7 against 35,7 + 44,3 × 326/1826 = 43,61: over 4,43 short
+        "VD06": "no_data",  # 5/14 of December 2025 is the baseline itself: nothing since
         "VD07": "no_source",
     }
     assert {row["closing_status"] for row in found.values()} == {""}
@@ -168,6 +168,27 @@ def test_the_pace_is_a_straight_line_from_the_baseline_to_the_threshold(world, t
         passed = (day - date(2025, 12, 31)).days
         assert row["pace"] == pytest.approx(start + (goal - start) * passed / DAYS, abs=1e-9)
         assert (row["baseline_date"], row["baseline_value"]) == (date(2025, 12, 31), start)
+
+
+def test_what_was_measured_before_the_plan_began_is_no_figure_of_its_time(world, reader):
+    row = next(row for row in standings(world, targets=["VD06"]) if row["indicator"])
+    assert (row["status"], row["numerator"], row["denominator"]) == ("no_data", 5, 14)
+    assert "chưa có số trong kỳ kế hoạch" in row["mark"].split("; ")
+    others = [row for row in standings(world) if row["target"] != "VD06"]
+    assert not any("chưa có số" in row["mark"] for row in others)
+    page = reader.read(indicator.layout, key="I11a", plan=NAME)
+    assert "Chưa có số trong kỳ kế hoạch nên chưa so được với đường tiến độ" in page
+    assert "Không dưới đường tiến độ" not in page and "Chậm" not in page
+    assert "đang thấp hơn" not in page
+
+
+@pytest.mark.parametrize(("id", "key"), [("VD01", "I02b"), ("VD03", "I07c"), ("VD05", "I10")])
+def test_since_when_says_what_the_status_says(world, reader, id, key):
+    row = next(row for row in standings(world, targets=[id]) if row["indicator"])
+    page = reader.read(indicator.layout, key=key, plan=NAME)
+    below = row["status"] in ("at_risk", "off_track")
+    assert ("Không dưới đường tiến độ" in page) is not below
+    assert ("dưới đường tiến độ 2 tháng có số liệu liên tiếp" in page) is below
 
 
 def test_points_per_month_and_missing_cases_are_those_of_the_arithmetic(world):
