@@ -112,7 +112,9 @@ def draw(_live: Any, given: Any, seen: Any) -> tuple[Any, ...]:
 
 
 def _title(view: View) -> Piece:
-    bullet = f"Mục tiêu số {view.line.target['bullet']:.0f}" if view.line else "Chỉ số"
+    judged = plans.plan(view.plan)
+    goal = "Mục tiêu ví dụ số" if judged and judged.example else "Mục tiêu số"
+    bullet = f"{goal} {view.line.target['bullet']:.0f}" if view.line else "Chỉ số"
     codes = text.join([bullet, view.line.id if view.line else "", view.key])
     return html.Div(
         [

@@ -92,7 +92,7 @@ def _difference(row: Row, delta: float | None) -> str:
         return text.NONE
     if not delta:
         return "không đổi"
-    return text.points(delta) if row["unit"] == "%" else text.number(delta, 1)
+    return text.points(delta) if row["unit"] == "%" else text.change(delta, row["unit"])
 
 
 def _counted(deltas: list[float | None], whole: Period) -> str:
@@ -120,24 +120,38 @@ def sources(unit: OrgUnit, standings: list[Row]) -> Piece:
     ]
     told = [_source(row, [s for s in standings if s["source"] == row["source"]]) for row in feeding]
     told.sort(key=lambda one: WORSE.index(one[0]) if one[0] in WORSE else len(WORSE))
-    late = sum(name in WORSE for name, _ in told)
-    says = f"{late} trong {len(told)} nguồn đang trễ." if late else "Mọi nguồn đều đúng hạn."
+    late = [row["source"] for row in feeding if row["freshness"] in WORSE]
+    old = sum(name in WORSE and source not in late for name, source, *_ in told)
+    says = _heard(len(late), len(told), old, sum(without for _, _, without, _ in told))
     return components.card(
         "Nguồn số liệu của đơn vị",
         html.P(says if told else "Chưa có nguồn nào cho cấp này.", className="says"),
-        html.Ul([item for _, item in told], className="feeding"),
+        html.Ul([item for *_, item in told], className="feeding"),
     )
 
 
-def _source(row: Row, standings: list[Row]) -> tuple[str, Piece]:
-    """The age of what this source says of the unit: its worst figure, or the source's own age."""
-    aged = [s for s in standings if s["indicator"] and s["freshness"] in WORSE]
+def _heard(late: int, all_: int, old: int, without: int) -> str:
+    """Whether the sources themselves are heard, and apart from that what they say of this unit."""
+    heard = f"{late} trong {all_} nguồn đang trễ" if late else "Mọi nguồn đều được đọc đúng hạn"
+    own = [f"số của riêng đơn vị này đã cũ ở {old} nguồn" if old else "",
+           f"chưa có số của đơn vị này ở {without} nguồn" if without else ""]  # fmt: skip
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in (heard, text.join(own, ", ")) if one)
+
+
+def _source(row: Row, standings: list[Row]) -> tuple[str, str, bool, Piece]:
+    """The age of what this source says of the unit: its worst figure, or the source's own age;
+    the source; whether it says nothing of the unit at all."""
+    own = [s for s in standings if s["indicator"]]
+    aged = [s for s in own if s["freshness"] in WORSE and text.known(s["data_as_of"])]
     worst = min(aged, key=lambda s: WORSE.index(s["freshness"]), default=None)
+    without = bool(own) and not any(text.known(s["data_as_of"]) for s in own)
     name = worst["freshness"] if worst else row["freshness"]
     told = [s["data_as_of"] for s in standings if text.known(s["data_as_of"])]
     upto = worst["data_as_of"] if worst else max(told, default=row["covered_until"])
     since = worst["late_at"] if worst else _late_at(row)
     words = [f"số liệu đến {text.reach(upto, now())}" if text.known(upto) else "chưa có số liệu"]
+    if without:
+        words = ["chưa có số của đơn vị này"]
     if name in WORSE and text.known(since):
         words.append(f"trễ từ {text.minute(since, now())}")
     if row["paused"]:
@@ -147,7 +161,8 @@ def _source(row: Row, standings: list[Row]) -> tuple[str, Piece]:
     mark = components.freshness(name if name in theme.FRESHNESS else "")
     name_ = dcc.Link(row["name"], href=f"/sources/{row['source']}")
     inside = [html.Div([name_, mark]), html.Span(text.join(words), className="under")]
-    return name, html.Li(inside, **{"data-source": row["source"], "data-freshness": name})
+    item = html.Li(inside, **{"data-source": row["source"], "data-freshness": name})
+    return name, row["source"], without, item
 
 
 def reached(names: Collection[str]) -> Piece:

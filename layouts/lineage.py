@@ -11,7 +11,7 @@ from dash import Input, Output, State, dcc, html
 from ioc.errors import IocError
 from ioc.period import Period
 from kpi import query
-from layouts import components, places, records, shell, text, theme
+from layouts import components, places, records, runcard, shell, text, theme
 from layouts.components import Piece
 from layouts.lines import Row, indicators
 from layouts.revisionlist import REBUILT
@@ -255,7 +255,7 @@ def _polls(key: str, found: list[Row]) -> Piece:
 
 
 def _poll(run: Row) -> tuple[Piece, ...]:
-    where = run["address"] or text.NONE
+    where = runcard.place(run) or text.NONE
     return (
         _run(run),
         text.minute(run["started_at"]),

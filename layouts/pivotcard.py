@@ -93,11 +93,13 @@ def _period(told: str) -> str:
 
 
 def _units(found: list[Row]) -> list[list[Row]]:
-    """The rows of each org unit, in the order of their names."""
+    """The rows of each org unit, in the order of their names; namesakes with their dates."""
     kept: dict[str, list[Row]] = {}
+    names = places.names(row["org_unit"] for row in found if row["row"] == "unit")
     for row in found:
         if row["row"] == "unit":
-            kept.setdefault(row["org_unit"], []).append(row)
+            named = row | {"name": names[row["org_unit"]]}
+            kept.setdefault(row["org_unit"], []).append(named)
     return sorted(kept.values(), key=lambda told: places.alphabetical(told[0]["name"]))
 
 

@@ -5,6 +5,8 @@ Every page that is about an org unit shows the same path: province, area, unit, 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 from unicodedata import normalize
@@ -93,6 +95,19 @@ def name_of(unit: OrgUnit, *, dated: bool = True) -> Piece:
         dcc.Link(unit.name, href=address(unit.uid)) if readable(unit.uid) else unit.name,
         html.Span(f" {told}", className="place-life") if told else None,
     ])
+
+
+def names(uids: Iterable[str]) -> dict[str, str]:
+    """The names of the org units of one list, those of namesakes with their dates: Sở Y tế (từ
+    01/07/2025)."""
+    units = [desk().orgunits[uid] for uid in dict.fromkeys(uids)]
+    often = Counter(unit.name for unit in units)
+    return {
+        unit.uid: f"{unit.name} ({life(unit)})"
+        if often[unit.name] > 1 and life(unit)
+        else unit.name
+        for unit in units
+    }
 
 
 def life(unit: OrgUnit) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from math import ceil, floor
@@ -82,15 +82,20 @@ def ranks(view: View, level: str, *, closing: bool) -> Ranks:
     asked = {"indicators": [view.key], "level": level, "on": on(level), **view.framed}
     if view.line is None:
         told = str(view.row.get("period") or "")
-        return Ranks(False, [_valued(row, told) for row in _values(told, asked)])
+        return Ranks(False, _told_apart([_valued(row, told) for row in _values(told, asked)]))
     found = rows(query.standings, targets=[view.line.id], **asked)
     standings = [row for row in found if row["indicator"]]
     ends = closing and any(closed(row) for row in standings)
     told = _newest(window(row, view.part, closing=ends) for row in standings)
     values = {row["org_unit"]: row for row in _values(told, asked)}
-    return Ranks(
-        ends, [_judged(view, row, values.get(row["org_unit"], {}), ends, told) for row in standings]
-    )
+    units = [_judged(view, row, values.get(row["org_unit"], {}), ends, told) for row in standings]
+    return Ranks(ends, _told_apart(units))
+
+
+def _told_apart(units: list[Rank]) -> list[Rank]:
+    """Namesakes of a list with their dates."""
+    names = places.names(one.org_unit for one in units)
+    return [replace(one, name=names[one.org_unit]) for one in units]
 
 
 def on(level: str) -> date:

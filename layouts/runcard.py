@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dash import html
@@ -10,7 +11,7 @@ from kpi import query
 from layouts import components, text, theme
 from layouts.components import Piece
 from layouts.lines import Row
-from layouts.state import ask
+from layouts.state import ask, rows
 
 COUNTS = (
     ("read", "đọc"),
@@ -56,12 +57,20 @@ def _facts(row: Row) -> list[tuple[str, Piece]]:
     by_hand = row["given_by"]
     return [
         ("Người yêu cầu" if _replays(row) else "Người đưa", by_hand),
-        ("Tệp" if by_hand and not _replays(row) else "Nơi đọc", row["address"]),
+        ("Tệp" if by_hand and not _replays(row) else "Nơi đọc", place(row)),
         ("Mã băm SHA-256", html.Code(row["response_hash"], className="place")),
         ("Bắt đầu", text.minute(row["started_at"])),
         ("Kết quả", html.Span([shape, html.Span(mark.word, className="word")], className="status")),
         ("Đếm", counts(row)),
     ]
+
+
+def place(row: Row) -> str:
+    """Where a run read: a file, a path; its source by name where it says no more than that."""
+    if row["address"] != row["source"]:
+        return str(row["address"])
+    named = {one["source"]: one["name"] for one in rows(query.sources)}
+    return str(named.get(row["source"], row["address"]))
 
 
 def counts(row: Row) -> str:
@@ -75,7 +84,7 @@ def refused(source: str, run: int, *, shown: int = 30) -> Piece:
     found: list[dict[str, Any]] = ask(query.rejections, sources=[source], limit=MOST).to_dict(
         "records"
     )
-    mine = [item for item in found if item["run"] == run]
+    mine = once(item for item in found if item["run"] == run)
     if not mine:
         return None
     more = f" {text.number(shown)} dòng đầu:" if len(mine) > shown else ""
@@ -85,10 +94,22 @@ def refused(source: str, run: int, *, shown: int = 30) -> Piece:
             components.table(
                 ["Vị trí trong tệp", "Lý do"],
                 [
-                    (html.Code(item["position"] or text.NONE, className="place"), item["reason"])
-                    for item in mine[:shown]
+                    (html.Code(position or text.NONE, className="place"), "; ".join(reasons))
+                    for position, reasons in mine[:shown]
                 ],
             ),
         ],
         className="refused",
     )
+
+
+def once(found: Iterable[Row]) -> list[tuple[str, list[str]]]:
+    """Each rejected row once, with all that was said against it; what has no place by itself."""
+    told: dict[str, list[str]] = {}
+    nowhere: list[tuple[str, list[str]]] = []
+    for item in found:
+        if not item["position"]:
+            nowhere.append(("", [item["reason"]]))
+        elif item["reason"] not in told.setdefault(item["position"], []):
+            told[item["position"]].append(item["reason"])
+    return [*told.items(), *nowhere]

@@ -88,9 +88,13 @@ def value(row: Mapping[str, Any], *lines: Any) -> str:
         return percent(row["numerator"], row["denominator"], *lines)
     if not known(row["value"]):
         return NONE
-    size = abs(row["value"])
-    places = 0 if size == int(size) or size >= 1000 else 1 if size >= 10 else 2
-    return f"{number(row['value'], places)}{GAP}{row['unit']}"
+    return f"{number(row['value'], _places(row['value']))}{GAP}{row['unit']}"
+
+
+def _places(value: Any) -> int:
+    """Decimals of a figure that is no share: none of whole or large ones."""
+    size = abs(value)
+    return 0 if size == int(size) or size >= 1000 else 1 if size >= 10 else 2
 
 
 def rounded(exact: Fraction, places: int) -> Decimal:
@@ -123,6 +127,14 @@ def points(value: Any) -> str:
         return NONE
     sign = "+" if value > 0 else "−" if value < 0 else ""
     return f"{sign}{number(abs(value), 1)} điểm"
+
+
+def change(value: Any, unit: str) -> str:
+    """A difference of figures in their own unit: +32 hồ sơ, −1.991 lượt, +0,4 phút."""
+    if not known(value):
+        return NONE
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return f"{sign}{number(abs(value), _places(value))}{GAP}{unit}".rstrip()
 
 
 # ── thresholds ─────────────────────────────────────────────────────────────────────────────
@@ -212,7 +224,7 @@ def known_from(at: Any) -> str:
     of its source's own changes, the week.
     """
     if known(at) and (local(at).weekday(), local(at).time()) == (0, time()):
-        return f"tuần từ {day(local(at))} (dựng lại)"
+        return f"tuần bắt đầu {day(local(at))} (dựng lại)"
     return minute(at)
 
 

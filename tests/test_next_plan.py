@@ -481,3 +481,17 @@ def test_the_example_comes_with_the_sample_province_and_with_nothing_else(tmp_pa
     assert not program._is_sample(replace(settings, config=str(tmp_path)))
     os.environ["IOC_WORK_FILES_URL"] = "https://qlvb.example"
     assert not program._is_sample(settings)
+
+
+def test_what_an_example_asks_is_called_an_example_on_pages_and_files(reader):
+    page = reader.read(indicator.layout, key="I02b", plan=NAME)
+    assert "Mục tiêu ví dụ số" in page
+    assert "Mục tiêu số" in reader.read(indicator.layout, key="I02b")
+    client = reader.app.server.test_client()
+    names = [
+        client.get(f"/api/v1/standings.csv?download=1{plan}", base_url="http://127.0.0.1").headers[
+            "Content-Disposition"
+        ]
+        for plan in (f"&plan={NAME}", "")
+    ]
+    assert names[0].endswith('VI-DU.csv"') and "VI-DU" not in names[1]

@@ -228,3 +228,27 @@ def test_names_are_sorted_as_in_a_vietnamese_dictionary():
     assert sorted(names, key=places.alphabetical) == [
         "An Thủy", "Ân Thủy", "Ba Đồn", "Dương Thủy", "Đồng Hới", "Quảng Tiên", "Quảng Tiến",
     ]  # fmt: skip
+
+
+def test_namesakes_of_one_list_are_told_apart_by_their_dates(here):
+    with here.request():
+        known = here.world.store.orgunits
+        pair = [one.uid for one in known.values() if one.name == known[HEALTH].name]
+        assert len(pair) > 1 and WARD not in pair
+        told = places.names([*pair, WARD])
+        assert told[HEALTH] == "Sở Y tế (từ 01/07/2025)"
+        assert len(set(told.values())) == len(told)
+        assert places.names([HEALTH, WARD])[HEALTH] == "Sở Y tế"
+
+
+def test_sources_that_are_heard_are_told_apart_from_figures_that_a_unit_has_not(here):
+    """A source on time that says nothing of a unit is neither late nor are its figures old."""
+    text = words(having(here.see(org_unit.layout, uid=HEALTH), id="org-unit-late"))
+    assert (
+        "Mọi nguồn đều được đọc đúng hạn. Số của riêng đơn vị này đã cũ ở 1 nguồn, chưa có số"
+        in text
+    )
+    assert "chưa có số của đơn vị này" in text and "Số cũ chưa có" not in text
+    here.world.forward(days=3)
+    text = words(having(here.see(org_unit.layout, uid=HEALTH), id="org-unit-late"))
+    assert "nguồn đang trễ." in text and "đúng hạn" not in text

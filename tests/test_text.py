@@ -168,3 +168,14 @@ def test_a_difference_has_a_true_minus():
     assert text.points(-3.04) == "−3,0 điểm"
     assert text.points(1.2) == "+1,2 điểm"
     assert text.points(0.0) == "0,0 điểm"
+
+
+def test_a_change_of_counts_has_its_sign_and_its_unit():
+    found = [text.change(*one) for one in ((32, "hồ sơ"), (-1991, "lượt"), (0.45, "phút"))]
+    assert [words(one) for one in found] == ["+32 hồ sơ", "−1.991 lượt", "+0,45 phút"]
+    assert text.change(None, "lượt") == text.NONE
+
+
+def test_rebuilt_history_is_known_from_a_week_on():
+    monday = datetime(2026, 11, 15, 17, tzinfo=UTC)  # midnight in Quảng Bình
+    assert text.known_from(monday) == "tuần bắt đầu 16/11/2026 (dựng lại)"

@@ -10,13 +10,13 @@ from dash import dcc, html
 
 from ioc.period import Period
 from kpi import query
-from layouts import components, figures, mapview, text, theme
+from layouts import components, figures, mapview, places, text, theme
 from layouts import map as maps_page
 from layouts.components import Piece
 from layouts.explore.view import Explore, borders, edge
 from layouts.lines import Row, indicators
 from layouts.places import address
-from layouts.state import desk, home, rows, today
+from layouts.state import home, rows, today
 
 MOST_LINES = 9  # the eight areas and the whole of them
 MOST_CHARTS = 6
@@ -72,12 +72,10 @@ def _lines(view: Explore, key: str, units: list[str]) -> Piece:
     for row in rows(query.values, **asked):
         of[row["org_unit"]].append(row)
     name, lines = indicators()[key]["short"], borders().get(key, ())
+    called = places.names(units)
     marked = [(uid, at) for at, uid in enumerate(units)]
     legend = html.Ul(
-        [
-            html.Li([_key(at), dcc.Link(desk().orgunits[uid].name, href=address(uid))])
-            for uid, at in marked
-        ],
+        [html.Li([_key(at), dcc.Link(called[uid], href=address(uid))]) for uid, at in marked],
         className="explore-legend",
         **{"aria-label": "Các đường"},
     )
@@ -147,8 +145,7 @@ def _spread(drawn: figures.Figure, first: list[Row]) -> None:
 
 def twin(view: Explore, of: dict[str, list[Row]], lines: tuple[Any, ...]) -> Piece:
     """The numbers of the lines: periods down, org units across."""
-    known = desk().orgunits
-    head = ["Kỳ", *((known[uid].name, "num") for uid in of)]
+    head = ["Kỳ", *((name, "num") for name in places.names(of).values())]
     return components.table(
         head,
         [

@@ -163,6 +163,7 @@ class _Said(NamedTuple):
     pieces: list[Piece]
     wide: float
     whole: bool  # whether it says of how many
+    led: bool  # whether a word stands before the figure
 
 
 def _said(line: Line, row: Row, hand: str) -> list[_Said]:
@@ -185,16 +186,16 @@ def _said(line: Line, row: Row, hand: str) -> list[_Said]:
         for lead in dict.fromkeys(leads)
         for clock, extra in clocks
     ]
-    return sorted(found, key=lambda one: (not one.whole, -one.wide))
+    return sorted(found, key=lambda one: (not one.whole, not one.led, -one.wide))
 
 
 def _clocks(reach: str, aged: str) -> list[tuple[str, float]]:
-    """đến hết 31/10, (31/10); of an aged one the chip has the word, and needs room for itself."""
+    """đến hết 31/10, (31/10), 31/10; of an aged one the chip has the word, and needs room for itself."""
     short = _since(reach)
     if aged:
         chip = wide(theme.freshness(aged).word) + AGED
         return [(short, chip), ("", chip)]
-    return [(f"đến {reach}", 0.0), (f"đến {short}", 0.0), (f"({short})", 0.0)]
+    return [(f"đến {reach}", 0.0), (f"đến {short}", 0.0), (f"({short})", 0.0), (short, 0.0)]
 
 
 def _way(lead: str, shown: str, clock: tuple[str, float], of: str, aged: str) -> _Said:
@@ -212,6 +213,7 @@ def _way(lead: str, shown: str, clock: tuple[str, float], of: str, aged: str) ->
         [number, html.Span(today, className="today")] if of else today,
         wide(f"{lead} {shown}".strip()) + wide(words) + extra + wide(of) + gaps,
         bool(of),
+        bool(lead),
     )
 
 

@@ -91,13 +91,18 @@ def json_bytes(
     yield b"]}"
 
 
-def file_name(question: str, answer: Any, kind: str) -> str:
-    """A name that says what is in the file and since when; the same for the same address."""
+def file_name(question: str, answer: Any, kind: str, *, example: bool = False) -> str:
+    """A name that says what is in the file and since when; the same for the same address.
+
+    ``example``: its targets are those of a plan that binds nobody.
+    """
     parts = [question]
     if answer.as_of is not None:
         parts.append(f"{answer.as_of.astimezone(LOCAL):%Y-%m-%dT%H%M%S}")
     if answer.sample:
         parts.append("DU-LIEU-MAU")
+    if example:
+        parts.append("VI-DU")
     return "_".join(parts) + f".{kind}"
 
 

@@ -73,7 +73,9 @@ class File:
     @property
     def name(self) -> str:
         """The name that it is saved under."""
-        return downloads.file_name(self.asked.question, self.answer, self.kind)
+        plan = self.store.catalogue.plans.get(str(self.asked.filters.get("plan") or ""))
+        example = bool(plan and plan.example)
+        return downloads.file_name(self.asked.question, self.answer, self.kind, example=example)
 
     @property
     def whole(self) -> bool:
