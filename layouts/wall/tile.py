@@ -186,16 +186,19 @@ def _said(line: Line, row: Row, hand: str) -> list[_Said]:
         for lead in dict.fromkeys(leads)
         for clock, extra in clocks
     ]
+    if not aged and clocks[-1][0]:  # brackets give way before the word
+        bare = clocks[-1][0].strip("()")
+        found += [_way("nay", shown, (bare, 0.0), number, aged)] if "nay" in leads else []
     return sorted(found, key=lambda one: (not one.whole, not one.led, -one.wide))
 
 
 def _clocks(reach: str, aged: str) -> list[tuple[str, float]]:
-    """đến hết 31/10, (31/10), 31/10; of an aged one the chip has the word, and needs room for itself."""
+    """đến hết 31/10, (31/10); of an aged one the chip has the word, and needs room for itself."""
     short = _since(reach)
     if aged:
         chip = wide(theme.freshness(aged).word) + AGED
         return [(short, chip), ("", chip)]
-    return [(f"đến {reach}", 0.0), (f"đến {short}", 0.0), (f"({short})", 0.0), (short, 0.0)]
+    return [(f"đến {reach}", 0.0), (f"đến {short}", 0.0), (f"({short})", 0.0)]
 
 
 def _way(lead: str, shown: str, clock: tuple[str, float], of: str, aged: str) -> _Said:
