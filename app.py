@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import date
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -624,7 +625,7 @@ def export(settings: Settings, asked: argparse.Namespace) -> int:
         raise IocError("cần một câu hỏi, hoặc --reproduce TỆP")
     store = ready_store(settings)
     if asked.reproduce:
-        found = exports.reproduce(store, asked.reproduce, _about, out=asked.output)
+        found = exports.reproduce(store, asked.reproduce, _cells, out=asked.output)
         print(*found.said, sep="\n")
         return 0 if found.same else 1
     given = dict(part.partition("=")[::2] for part in asked.filter)
@@ -639,14 +640,12 @@ def export(settings: Settings, asked: argparse.Namespace) -> int:
     return 0
 
 
-def _about(file: Path) -> list[list[Any]]:
-    """The cells of the sheet in which a workbook describes itself; none where it is gone."""
+def _cells(file: Path, sheet: str) -> list[list[Any]]:
+    """The cells of a workbook's sheet; none where it is gone or cannot be read."""
     from python_calamine import CalamineError, CalamineWorkbook
 
-    from layouts.web.workbook import ABOUT
-
     try:
-        return CalamineWorkbook.from_path(file).get_sheet_by_name(ABOUT).to_python()
+        return CalamineWorkbook.from_path(file).get_sheet_by_name(sheet).to_python()
     except CalamineError:
         return []
 
@@ -684,8 +683,7 @@ def import_all(settings: Settings, asked: argparse.Namespace) -> int:
     store = open_store(settings, migrate=True)
     for said in bundle.import_all(store, settings, asked.folder, found, right_now()):
         print(said)
-    asking = bundle.differing(found, lambda question, given: exports.stream(store, question, given))
-    compared = dict(asking)
+    compared = dict(bundle.differing(found, partial(exports.stream, store)))
     other = [name for name, differs in compared.items() if differs]
     print(f"Đã hỏi lại {len(compared)} bảng số liệu: {len(compared) - len(other)} giống hệt.")
     if other:

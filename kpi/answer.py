@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -153,6 +153,23 @@ class Answer:
             self._snapshot_version = snapshot.version
             self._snapshot_sample = snapshot.sample
             yield snapshot
+
+    def narrowed(self, columns: tuple[str, ...]) -> "Answer":
+        """The same answer with these of its columns alone, in this order."""
+        at = [self.columns.index(name) for name in columns]
+
+        def rows(snapshot: Snapshot, skip: int = 0) -> Iterator[tuple]:
+            whole = self.rows(snapshot) if self.jump is None else self.jump(snapshot, skip)
+            return (tuple([row[i] for i in at]) for row in whole)
+
+        def place(row: tuple) -> str:
+            known = dict(zip(columns, row, strict=True))
+            assert self.place is not None
+            return self.place(tuple([known.get(name) for name in self.columns]))
+
+        jump, placed = self.jump and rows, self.place and place
+        told = replace(self, columns=columns, rows=rows, jump=jump, place=placed)
+        return replace(told, raw=None, moments=frozenset())
 
     def frame(self) -> pd.DataFrame:
         """The rows as a frame: numbers as float64 with NaN, words as "" when absent."""

@@ -202,12 +202,18 @@ def checked(settings: Settings, folder: Path) -> dict[str, Any]:
 
 
 def differing(
-    found: Mapping[str, Any], ask: Callable[[str, dict[str, str]], Iterable[bytes]]
+    found: Mapping[str, Any], ask: Callable[..., Iterable[bytes]]
 ) -> Iterator[tuple[str, bool]]:
-    """For each answer of a package its name, and whether the store now answers otherwise."""
+    """For each answer of a package its name, and whether the store now answers otherwise.
+
+    ``ask`` gives the CSV of a question and its filters with the ``columns`` that the package has:
+    a later release may know more.
+    """
     for one in found["resources"]:
         if "question" in one:
-            now = datapackage.content_hash(ask(one["question"], one["filters"]))
+            columns = [column["name"] for column in one["schema"]["fields"]]
+            again = ask(one["question"], one["filters"], columns=columns)
+            now = datapackage.content_hash(again)
             yield one["name"], now != one["content_hash"]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from kpi.geometry import SCHEMATIC
 from kpi.rebuild import check
 from kpi.store import KpiStore, open_store
 from layouts import wall
-from layouts.web import exports, packaged
+from layouts.web import exports, files, packaged
 from tests.test_backup import machine
 from tests.test_pages import Reader
 from tests.worlds import (
@@ -171,8 +172,27 @@ def test_a_clean_install_on_either_database_answers_as_the_first_did(
         assert evidence.miscounted(store) == []
         assert check(store, lived.now).differences == 0
         found = bundle.checked(another, tmp_path / "out")
-        told = dict(bundle.differing(found, lambda q, given: exports.stream(store, q, given)))
+        told = dict(bundle.differing(found, partial(exports.stream, store)))
         assert len(told) == 6 and not any(told.values())
+
+
+def test_a_package_of_a_release_that_knew_fewer_columns_is_compared_by_its_own(
+    lived, here, another, tmp_path
+):
+    kept = files.answer_of
+
+    def older(*asked: Any) -> Any:
+        told = kept(*asked)
+        return told.narrowed(tuple(name for name in told.columns if name not in ("mark", "short")))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "answer_of", older)
+        exported(lived, here, tmp_path / "out")
+    with clean(lived, another) as store:
+        brought(lived, another, tmp_path / "out", store)
+        found = bundle.checked(another, tmp_path / "out")
+        told = dict(bundle.differing(found, partial(exports.stream, store)))
+        assert len(told) == 6 and not any(told.values()), told
 
 
 def test_every_row_that_is_carried_arrives_and_nothing_else(lived, here, another, tmp_path):

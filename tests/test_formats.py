@@ -464,7 +464,7 @@ def test_a_workbook_says_the_same_on_its_second_sheet(get):
 
 # --- made again ----------------------------------------------------------------------------------
 def again(store: Any, file: Path, **more: Any) -> exports.Verdict:
-    return exports.reproduce(store, file, program._about, **more)
+    return exports.reproduce(store, file, program._cells, **more)
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx", "json"])
@@ -493,14 +493,18 @@ def test_a_file_that_differs_is_told_line_by_line(loaded, tmp_path):
     exports.save(loaded, "values", {"indicator": "I02b", "from": "2025-03", "to": "2025-04"}, file)
     file.write_bytes(file.read_bytes().replace(b",39,60,65,", b",49,60,65,"))
     found = again(loaded, file)
-    assert not found.same and any("đã bị sửa" in line for line in found.said)
-    assert any(line.startswith("Trùng từng byte") for line in found.said)  # what was recorded
+    said = "\n".join(found.said)
+    assert not found.same and "đã bị sửa" in said and "Trùng từng byte" not in said
+    assert "đúng với số hỏi lại" in said  # what was recorded
+    assert "Dòng 2, cột numerator: trong tệp 49, nay 39" in found.said
+    assert found.said[-1] == "1 dòng khác nhau."
     beside = tmp_path / f"a.csv{exports.BESIDE}"
     told = json.loads(beside.read_bytes())
     told |= {"sha256": sha256(file.read_bytes()).hexdigest(), "rows": 3, "definitions": ["x"]}
     beside.write_text(json.dumps(told))
     said = "\n".join(again(loaded, file).said)
-    assert "KHÁC" in said and "Dòng 2: " in said and ",49,60,65," in said and "1 dòng khác" in said
+    assert "KHÁC" in said and "Dòng 2, cột numerator: trong tệp 49, nay 39" in said
+    assert "1 dòng khác" in said
     assert "Khác số dòng: 3 → 2" in said and "Khác định nghĩa" in said
 
 
@@ -519,7 +523,101 @@ def test_workbooks_that_differ_are_told_part_by_part(loaded, tmp_path):
                 body = body.replace("Trên".encode(), "Dưới".encode())
             new.writestr(one.filename, body)
     found = again(loaded, packed)
-    assert "Khác phần xl/worksheets/sheet1.xml" in found.said
+    assert "Các phần khác nhau của tệp: xl/worksheets/sheet1.xml." in found.said
+    cell = next(line.partition(": trong tệp ")[0] for line in found.said if "Dưới" in line)
+    assert re.fullmatch(r"Trang Số liệu: Ô [A-Z]+\d+, cột sentence", cell)
+    assert any("SHA-256 ghi lại" in line for line in found.said) is False  # a workbook alone
+
+
+def test_one_flipped_bit_of_a_workbook_is_told_as_damage(loaded, tmp_path):
+    file = tmp_path / "a.xlsx"
+    exports.save(loaded, "targets", {}, file)
+    with zipfile.ZipFile(file) as book:
+        at = book.getinfo("xl/worksheets/sheet1.xml").header_offset
+    body = bytearray(file.read_bytes())
+    for alone in (False, True):
+        if alone:
+            (tmp_path / f"a.xlsx{exports.BESIDE}").unlink()
+        for bit in range(0, 2_000, 97):
+            flipped = body.copy()
+            flipped[at + 200 + bit] ^= 1 << bit % 8
+            file.write_bytes(flipped)
+            found = again(loaded, file)
+            assert not found.same and "tệp hỏng" in found.said[-1], (bit, found.said)
+            assert not any("chỉ cách nén khác" in line for line in found.said)
+
+
+def without_columns(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask as a release did that did not know these columns."""
+    kept = files.answer_of
+
+    def older(*asked: Any) -> Any:
+        told = kept(*asked)
+        return told.narrowed(tuple(name for name in told.columns if name not in names))
+
+    monkeypatch.setattr(files, "answer_of", older)
+    monkeypatch.setattr(described, "release", lambda: "0.0.1")
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "json"])
+@pytest.mark.parametrize("question", ["standings", "values", "records", "targets"])
+def test_a_file_of_a_release_that_knew_fewer_columns_comes_out_byte_for_byte(
+    loaded, tmp_path, question, kind
+):
+    given = dict(part.split("=") for part in CSVS[question].split("&") if part)
+    file = tmp_path / f"a.{kind}"
+    with pytest.MonkeyPatch.context() as patch:
+        without_columns(("mark", "closing_definition", "quantity", "wordings"), patch)
+        told = exports.save(loaded, question, given, file)
+    assert told["release"] == "0.0.1" and "mark" not in told["columns"]
+    found = again(loaded, file)
+    assert found.same, found.said
+    assert any("bản 0.0.1" in line for line in found.said)
+    if kind == "xlsx":
+        (tmp_path / f"a.xlsx{exports.BESIDE}").unlink()
+        found = again(loaded, file)
+        assert found.same, found.said
+
+
+def test_a_column_that_is_gone_is_named(loaded, tmp_path, monkeypatch):
+    file = tmp_path / "a.csv"
+    exports.save(loaded, "values", {"indicator": "I02b", "from": "2025-03", "to": "2025-04"}, file)
+    without_columns(("reason",), monkeypatch)
+    found = again(loaded, file)
+    assert not found.same and "Cột không còn: reason." in found.said
+    assert "Dòng tên cột khác: chỉ trong tệp reason, chỉ nay có (không có)" in found.said
+    assert found.said[-1] == "mọi ô của các cột chung trùng nhau."
+
+
+def test_a_row_that_was_added_or_taken_away_is_told(loaded, tmp_path):
+    file = tmp_path / "a.csv"
+    exports.save(loaded, "values", {"indicator": "I02b", "from": "2025-03", "to": "2025-04"}, file)
+    body = file.read_bytes()
+    file.write_bytes(body[: body.rindex(b"I02b")])
+    found = again(loaded, file)
+    assert any(line.startswith("Dòng 3: chỉ nay có: I02b") for line in found.said), found.said
+    file.write_bytes(body.replace(b"\r\n", b"\n"))
+    assert again(loaded, file).said[-1] == "mọi ô trùng nhau."
+    file.write_bytes(body)
+    assert again(loaded, file).said[-1] == "Tệp trùng từng byte với số hỏi lại: 2 dòng."
+
+
+def test_a_side_car_alone_proves_what_it_records(loaded, tmp_path):
+    file = tmp_path / "a.csv"
+    exports.save(loaded, "values", {"indicator": "I02b", "from": "2025-03", "to": "2025-04"}, file)
+    file.unlink()
+    found = again(loaded, tmp_path / f"a.csv{exports.BESIDE}")
+    assert found.same and found.said[-1] == "Trùng từng byte với số hỏi lại: 2 dòng."
+
+
+def test_a_json_that_was_changed_names_row_and_column(loaded, tmp_path):
+    file = tmp_path / "a.json"
+    exports.save(loaded, "values", {"indicator": "I02b", "from": "2025-03", "to": "2025-04"}, file)
+    file.write_bytes(file.read_bytes().replace(b'"numerator":39', b'"numerator":49'))
+    said = again(loaded, file).said
+    assert "Dòng 1, cột numerator: trong tệp 49.0, nay 39.0" in said, said
+    file.write_bytes(file.read_bytes()[:-5])
+    assert "tệp hỏng" in again(loaded, file).said[-1]
 
 
 def test_what_a_limited_reader_took_is_made_again_with_the_rights_that_the_file_records(
@@ -577,7 +675,7 @@ def test_the_command_line_writes_and_makes_again(loaded, tmp_path, monkeypatch, 
     assert program.main(["export", "targets", "decimal=comma", "-o", str(file)]) == 0
     assert "20 dòng" in capfd.readouterr().out
     assert program.main(["export", "--reproduce", str(file)]) == 0
-    assert "Trùng từng byte: 20 dòng" in capfd.readouterr().out
+    assert "trùng từng byte với số hỏi lại: 20 dòng" in capfd.readouterr().out
     file.write_bytes(file.read_bytes() + b"x")
     assert program.main(["export", "--reproduce", str(file)]) == 1
     assert "đã bị sửa" in capfd.readouterr().out

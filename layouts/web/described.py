@@ -8,6 +8,7 @@ bytes stand beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 from ioc.principal import Principal
@@ -26,6 +27,7 @@ TYPES = {
     "json": "application/json",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+PRODUCT = "ioc-quang-binh"
 ROWS = "Số liệu"
 LICENCE = (
     "Số liệu nội bộ của cơ quan nhà nước, chưa phát hành theo giấy phép dữ liệu mở nào;"
@@ -70,6 +72,11 @@ def facts(
         "text_rule": TYPED_RULE if kind == "xlsx" else dialect_of(asked.filters).rule,
     }
     return found
+
+
+def release() -> str:
+    """The release of this program, which files name as the one that wrote them."""
+    return metadata.version(PRODUCT)
 
 
 def scope(who: Principal) -> dict[str, list[str] | None]:
@@ -123,6 +130,7 @@ def sheet(asked: Asked, told: Mapping[str, Any]) -> list[Sequence[Any]]:
         ("address", "Địa chỉ cố định", told["address"]),
         ("as_of", "Số liệu như đã biết tại", told["as_of"]),
         ("data_version", "Phiên bản số liệu", told["data_version"]),
+        *([("release", "Bản chương trình đã xuất", told["release"])] if told["release"] else ()),
         ("frame", "Khung đơn vị", told["frame"]),
         ("rows", "Số dòng", told["rows"]),
         *((f"filter {name}", "Bộ lọc", value) for name, value in told["filters"].items()),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
-from itertools import takewhile, zip_longest
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -19,17 +18,16 @@ from ioc.clock import right_now
 from ioc.errors import IocError
 from ioc.principal import Principal
 from kpi import audit
-from layouts.web import described
-from layouts.web.dialect import instant
+from layouts.web import described, differences
+from layouts.web.dialect import dialect_of, instant
+from layouts.web.differences import Sheet
+from layouts.web.downloads import TAIL
 from layouts.web.files import File, fleeting, sealed
 from layouts.web.filters import KINDS, ROOT, Asked, one_dialect, read
 from layouts.web.problems import Problem
+from layouts.web.workbook import ABOUT
 
 BESIDE = ".datapackage.json"
-SHOWN = 3
-"""Lines that differ and are printed."""
-Sheet = Callable[[Path], list[list[Any]]]
-"""Reads the cells of a workbook's sheet ``described.ABOUT``."""
 
 
 def stream(
@@ -39,10 +37,16 @@ def stream(
     kind: str = "csv",
     *,
     who: Principal | None = None,
+    columns: Sequence[str] = (),
 ) -> Iterator[bytes]:
-    """The file of one question, as its address gives it to whoever sits here, or to ``who``."""
+    """The file of one question, as its address gives it to whoever sits here, or to ``who``.
+
+    With ``columns`` it has these alone, as an older release wrote it.
+    """
     try:
-        yield from _file(store, _asked(store, question, given, kind), kind, who).bytes()
+        file = _file(store, _asked(store, question, given, kind), kind, who)
+        _narrow(file, columns)
+        yield from file.bytes()
     except Problem as problem:
         raise IocError(problem.detail) from problem
 
@@ -104,27 +108,76 @@ def reproduce(store: Any, path: Path, sheet: Sheet, *, out: Path | None = None) 
         again = out or Path(folder, f"again.{kind}")
         try:
             file = _file(store, _asked(store, question, given, kind), kind, who)
-            file.seen.columns = described.TOLD
+            said += _releases(told.get("release"), file)
+            said += _narrow(file, told.get("columns", ()))
             _, digest = _write(file, again)
             new = file.facts()
         except Problem as problem:
             raise IocError(problem.detail) from problem
-        mine = _hash(made) if made else ""
-        wanted = told.get("sha256") or mine
-        said.append(f"SHA-256 ghi lại: {wanted}")
-        whole = not mine or mine == wanted
-        if not whole:
-            said.append(f"Tệp đã bị sửa sau khi xuất: SHA-256 của nó là {mine}")
-        if digest == wanted:
-            said.append(f"Trùng từng byte: {new['rows']} dòng.")
-            return Verdict(whole, said)
-        said.append(f"KHÁC: hỏi lại cho SHA-256 {digest}")
+        verdict, more = _compared(told, made, digest, new["rows"])
+        said += more
+        if verdict:
+            return Verdict(True, said)
         said += _facts_apart(told, new)
-        if made:
-            said += _zips_apart(made, again) if kind == "xlsx" else _lines_apart(made, again)
+        if made and _hash(made) != digest:
+            said += _apart(made, again, kind, file, sheet)
         if "as_of" not in given:
             said.append("Địa chỉ không có as_of: câu hỏi này chỉ biết hiện nay.")
         return Verdict(False, said)
+
+
+def _compared(
+    told: Mapping[str, Any], made: Path | None, digest: str, rows: int
+) -> tuple[bool, list[str]]:
+    """Whether what is asked now is the file in hand (or what its side-car records), in words."""
+    recorded, mine = told.get("sha256"), _hash(made) if made else ""
+    said = []
+    if recorded:
+        said.append(f"SHA-256 ghi lại: {recorded}")
+    if mine and mine != recorded:
+        edited = "Tệp đã bị sửa sau khi xuất: SHA-256 của nó là" if recorded else "SHA-256 của tệp:"
+        said.append(f"{edited} {mine}")
+    whole = mine in ("", recorded) or not recorded
+    if digest == (mine or recorded):
+        same = f"{'Tệp trùng' if mine else 'Trùng'} từng byte với số hỏi lại: {rows} dòng."
+        wrong = "Tệp trùng số hỏi lại, nhưng tệp mô tả ghi mã băm khác: tệp mô tả đã bị sửa."
+        return whole, [*said, same if whole else wrong]
+    if digest == recorded:
+        said.append("Hỏi lại cho đúng SHA-256 ghi lại: tệp lúc xuất đúng với số hỏi lại.")
+    else:
+        said.append(f"KHÁC: hỏi lại cho SHA-256 {digest}")
+    return False, said
+
+
+def _apart(made: Path, again: Path, kind: str, file: File, sheet: Sheet) -> Iterator[str]:
+    """Where the file in hand is not what is asked now; or that it is damaged."""
+    if kind == "xlsx" and (damage := differences.damage(made)):
+        yield f"{made.name}: {damage}."
+    elif kind == "xlsx":
+        yield from differences.workbooks(made, again, sheet)
+    elif kind == "json":
+        yield from differences.documents(made, again)
+    else:
+        separator = dialect_of(file.asked.filters).separator
+        yield from differences.lines(made, again, separator)
+
+
+def _releases(recorded: str | None, file: File) -> Iterator[str]:
+    """Let a file say the release that wrote it, and say so where that is another."""
+    now, file.release = file.release, recorded
+    if recorded != now:
+        yield f"Tệp do bản {recorded or '(không ghi)'} xuất, hỏi lại bằng bản {now}."
+
+
+def _narrow(file: File, recorded: Sequence[str]) -> Iterator[str]:
+    """Give a file the columns that an older release wrote, in their order; what is missing."""
+    columns = [name for name in recorded if name not in TAIL]
+    known = file.answer.columns
+    gone = [name for name in columns if name not in known]
+    if columns and tuple(columns) != known:
+        kept = tuple(name for name in columns if name in known)
+        file.answer = file.answer.narrowed(kept)
+    return iter([f"Cột không còn: {', '.join(gone)}."] if gone else [])
 
 
 def _asked(store: Any, question: str, given: Mapping[str, str], kind: str) -> Asked:
@@ -168,7 +221,9 @@ def _description(path: Path, sheet: Sheet) -> tuple[dict[str, Any], Path | None]
         return told, made if made.is_file() else None
     if path.suffix != ".xlsx":
         raise IocError(f"{path.name}: cần tệp mô tả {path.name}{BESIDE} ở bên cạnh")
-    head = takewhile(any, sheet(path))  # up to the empty line before the columns
+    lines = iter(sheet(path, ABOUT))
+    head = list(takewhile(any, lines))  # up to the empty line before the columns
+    columns = [str(line[0]) for line in takewhile(any, lines)][1:]
     words = {str(line[0]): line[2] for line in head if len(line) > 2}
     limits = {
         name.removeprefix("scope "): None
@@ -179,7 +234,8 @@ def _description(path: Path, sheet: Sheet) -> tuple[dict[str, Any], Path | None]
     }
     if "address" not in words or len(limits) != 2:
         raise IocError(f"{path.name}: trang mô tả không còn nguyên")
-    return {"address": words["address"], "scope": limits}, path
+    told = {"address": words["address"], "scope": limits, "columns": columns}
+    return told | {"release": words.get("release")}, path
 
 
 def _side_car(path: Path) -> dict[str, Any] | None:
@@ -209,39 +265,6 @@ def _scope(limits: Mapping[str, list[str] | None]) -> str:
 
 def _facts_apart(told: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """What both descriptions know and say differently."""
-    for name, word in (("rows", "số dòng"), ("columns", "cột"), ("definitions", "định nghĩa")):
+    for name, word in (("rows", "số dòng"), ("definitions", "định nghĩa")):
         if name in told and told[name] != new[name]:
             yield f"Khác {word}: {told[name]} → {new[name]}"
-
-
-def _lines_apart(old: Path, new: Path) -> Iterator[str]:
-    count = 0
-    with old.open("rb") as before, new.open("rb") as after:
-        for number, (a, b) in enumerate(zip_longest(before, after), 1):
-            if a != b:
-                count += 1
-                if count <= SHOWN:
-                    yield f"Dòng {number}: {_shown(a)} → {_shown(b)}"
-    yield f"{count} dòng khác nhau."
-
-
-def _shown(line: bytes | None) -> str:
-    return "(không có)" if line is None else line.decode("utf-8", "replace").strip()[:200]
-
-
-def _zips_apart(old: Path, new: Path) -> Iterator[str]:
-    """Which parts of two workbooks differ; none: only how they were packed."""
-    try:
-        with zipfile.ZipFile(old) as before, zipfile.ZipFile(new) as after:
-            parts = {**_parts(before), **_parts(after)}
-            apart = [name for name in parts if _parts(before).get(name) != _parts(after).get(name)]
-    except zipfile.BadZipFile:
-        yield "Tệp cũ không đọc được."
-        return
-    yield from (f"Khác phần {name}" for name in apart)
-    if not apart:
-        yield "Nội dung trùng nhau; chỉ cách nén khác (thư viện nén của hai máy khác nhau)."
-
-
-def _parts(book: zipfile.ZipFile) -> dict[str, int]:
-    return {one.filename: one.CRC for one in book.infolist()}

@@ -62,6 +62,8 @@ class File:
     kind: str
     answer: Any
     seen: downloads.Seen = field(default_factory=downloads.Seen)
+    release: str | None = field(default_factory=lambda: described.release())
+    """The release that it names as the one that wrote it."""
 
     @classmethod
     def of(cls, store: Any, who: Principal, asked: Asked, kind: str) -> File:
@@ -114,7 +116,8 @@ class File:
     def facts(self) -> dict[str, Any]:
         """What it says of itself; known once its bytes were made."""
         told = described.facts(self.store, self.who, self.asked, self.answer, self.kind, self.seen)
-        return told | {"data_version": self.answer.version if self.versioned else None}
+        version = self.answer.version if self.versioned else None
+        return told | {"data_version": version, "release": self.release}
 
     def side_car(self) -> dict[str, Any]:
         """What stands beside it, with the length and the hash of its very bytes."""

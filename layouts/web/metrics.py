@@ -7,7 +7,6 @@ import platform
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
-from importlib import metadata
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
@@ -17,9 +16,9 @@ from ioc.clock import right_now
 from ioc.model import Status
 from ioc.principal import Principal
 from kpi import query
+from layouts.web import described
 
 TYPE = CONTENT_TYPE_PLAIN_0_0_4
-PRODUCT = "ioc-quang-binh"
 
 
 class Scrape:
@@ -51,8 +50,7 @@ def text(store: Any, watch: Any) -> bytes:
 
 def build(schema: str) -> dict[str, str]:
     """The labels of ``ioc_build_info``."""
-    release = metadata.version(PRODUCT)
-    return {"release": release, "schema": schema, "python": platform.python_version()}
+    return {"release": described.release(), "schema": schema, "python": platform.python_version()}
 
 
 def _of_store(seen: Any, streams: int) -> Iterator[Metric]:
