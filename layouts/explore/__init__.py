@@ -206,7 +206,7 @@ def _start() -> Piece:
     return components.card(
         "Bắt đầu từ một câu hỏi",
         html.Ul(items, className="explore-start"),
-        html.P("Hoặc tìm và đánh dấu chỉ số ở khung bên cạnh.", className="under"),
+        html.P("Hoặc tìm và đánh dấu chỉ số ở khung chọn.", className="under"),
     )
 
 

@@ -366,3 +366,37 @@ def test_what_goes_wrong_is_told_in_words_and_nothing_is_saved(
     assert taken == []
     p.click(".transfer >> text=Đóng")
     assert p.locator(".transfer").count() == 0
+
+
+# --- on a phone ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/explore", COMMUNES])
+def test_on_a_phone_the_answer_stands_before_the_form(page: Any, path: str) -> None:
+    """The first row or question is on the first screen; the form is one click away."""
+    seen = page(path, (390, 844)).page
+    top = "document.querySelector('{}').getBoundingClientRect().top"
+    assert seen.evaluate(top.format("#explore-rows")) < 844
+    assert seen.evaluate(top.format("#explore-rows") + "<" + top.format("#explore-chooser"))
+    seen.locator(".explore-down").click()
+    seen.wait_for_function(f"Math.abs({top.format('#explore-chooser')}) < 60")
+
+
+def test_on_a_phone_no_word_of_a_program_is_broken_and_no_table_scrolls(page: Any) -> None:
+    seen = page("/api", (390, 844)).page
+    names = seen.evaluate(
+        "[...document.querySelectorAll('.guide-wide td:first-child code')]"
+        ".filter(e => e.checkVisibility()).map(e => e.getClientRects().length)"
+    )
+    assert len(names) > 40 and set(names) == {1}
+    wide = "[...document.querySelectorAll('.guide-wide')].filter(e => e.scrollWidth > 390).length"
+    assert seen.evaluate(wide) == 0
+
+
+def test_the_copied_address_of_the_csv_gives_the_rows(page: Any, house: House) -> None:
+    seen = page(COMMUNES).page
+    seen.locator(".explore-address summary").click()
+    address = seen.locator(".explore-address code").inner_text()
+    assert address.startswith(house.address)
+    many = len(rows_of(house, address.removeprefix(house.address)))
+    assert told(seen) == f"{vietnamese(many)} dòng" and many > 1000
