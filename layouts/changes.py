@@ -15,7 +15,7 @@ from layouts.components import Piece
 from layouts.lines import Row, indicators
 from layouts.revisionlist import REBUILT
 from layouts.slots import changed, marks, memory
-from layouts.state import callback, desk, home, link, now, rows, today, who
+from layouts.state import as_of, callback, desk, home, link, now, rows, today, who
 from layouts.web.filters import read
 from layouts.web.problems import Problem
 
@@ -140,7 +140,9 @@ def _instant(at: datetime) -> str:
 
 
 def _until(meant: dict[str, Any]) -> str:
-    return _instant(meant["as_of"]) if "as_of" in meant else f"nay ({_instant(now())})"
+    """The later instant: of a page that is held in the past, that one; it is not now."""
+    until = meant.get("as_of") or as_of()
+    return _instant(until) if until else f"nay ({_instant(now())})"
 
 
 def _files(given: dict[str, str], count: int) -> Piece:
@@ -163,7 +165,7 @@ def _spans(given: dict[str, str]) -> Piece:
     ]
     return html.Div(
         [
-            components.choice(options, label="Khoảng thời gian đến nay"),
+            components.choice(options, label="Khoảng thời gian"),
             html.Form(fields, action="/changes", method="get", className="change-form"),
         ],
         className="toolbar change-bar",
@@ -281,10 +283,9 @@ def _to_data(row: Row) -> list[Piece]:
         to_run = link(f"/sources/{row['source']}", run=number)
         by = f" ({row['given_by']})" if row["given_by"] else ""
         ways += [", ", dcc.Link(f"lượt đọc {number}", href=to_run), by]
-    elif text.known(row["known_at"]):
-        ways += [", ", html.Span("dựng lại", title=REBUILT)]
-    if text.known(row["known_at"]):
         ways.append(f", {text.minute(row['known_at'])}")
+    elif text.known(row["known_at"]):
+        ways += [", ", html.Span(text.known_from(row["known_at"]), title=REBUILT)]
     return ways
 
 

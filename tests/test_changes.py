@@ -10,6 +10,7 @@ from ioc.principal import Principal
 from kpi import configversions, decisions, query
 from kpi.store import KpiStore
 from layouts import changes as page
+from layouts.state import hold
 from tests.test_pages import Reader, words
 from tests.test_record_pages import hrefs
 from tests.worlds import (
@@ -19,6 +20,7 @@ from tests.worlds import (
     TRANSFORMATION,
     World,
     at,
+    dossier,
     dossiers,
     share,
 )  # fmt: skip
@@ -214,6 +216,36 @@ def test_the_same_org_units_are_no_cause_however_long_ago_they_merged(merged):
              if row["indicator"] == "I11a"]  # fmt: skip
     assert found and all(row["causes"].split()[0] == "new_data" for row in found), found
     assert not any("org_unit" in row["causes"].split() for row in found)
+
+
+def test_what_was_rebuilt_by_weeks_says_its_week_and_no_minute(world, tmp_path):
+    world.now = at("2024-06-20 09:00")
+    done = ("2024-05-20", "2024-06-12")  # what the source changed on a day is known from its week
+    world.poll(DOSSIERS, [
+        dossier(f"d{n}", "STP", f"{day} 08:00", f"{day} 09:00", changed=f"{day} 09:00",
+                online=bool(n))
+        for n, day in enumerate(done)
+    ])  # fmt: skip
+    world.forward(minutes=3)
+    world.poll(DOSSIERS)
+    reader = Reader(world, tmp_path)
+    table = [p for p in reader.see(page.layout, since="11/06/2024")
+             if getattr(p, "className", None) == "causes"]  # fmt: skip
+    said = words(table[:1])
+    assert "tuần từ 10/06/2024 (dựng lại)" in said and ":00" not in said
+
+
+def test_a_page_of_a_past_day_does_not_call_it_now(open_, tmp_path):
+    open_.forward(days=30)
+    reader = Reader(open_, tmp_path)
+    assert "đến nay (" in reader.read(page.layout, since="01/06/2024")
+    for held in (False, True):
+        with reader.request():
+            asked = {"since": "01/06/2024"} | ({} if held else {"as_of": "20/06/2024"})
+            if held:
+                hold(at("2024-06-21 00:00"), "2024-06-20")
+            said = words([page.layout(**asked)])
+        assert "đến hết ngày 20/06/2024" in said and "đến nay" not in said
 
 
 def test_a_target_that_closed_was_moved_by_the_clock_alone(world):
