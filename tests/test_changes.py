@@ -232,7 +232,7 @@ def test_what_was_rebuilt_by_weeks_says_its_week_and_no_minute(world, tmp_path):
     table = [p for p in reader.see(page.layout, since="11/06/2024")
              if getattr(p, "className", None) == "causes"]  # fmt: skip
     said = words(table[:1])
-    assert "tuần từ 10/06/2024 (dựng lại)" in said and ":00" not in said
+    assert "tuần bắt đầu 10/06/2024 (dựng lại)" in said and ":00" not in said
 
 
 def test_a_page_of_a_past_day_does_not_call_it_now(open_, tmp_path):
