@@ -411,7 +411,10 @@ def test_administration_and_the_doctor_tell_when_it_was_made_and_what_did_not_ar
     clock, tmp_path
 ):
     page = Reader(clock, tmp_path)
-    assert "Chưa có gói nào được làm" in page.read(admin.layout)
+    before = " ".join(page.read(admin.layout).split())
+    assert "Chưa có gói nào được làm" in before
+    assert "Gói số liệu tuần (tuan): lần tới 06:30" in before
+    assert f"{tmp_path}/packs/tuan . Làm ngay: ioc pack tuan --now" in before
     box = Box()
     box.rcpt = lambda to: "550 no such box" if to.startswith("vp") else "250 OK"
     with mail_server(box) as port:

@@ -6,11 +6,14 @@ from typing import Any
 
 from dash import dcc, html
 
+from ioc import packs
+from ioc.errors import ConfigError
+from ioc.packs import Pack
 from kpi import audit, health, query
 from layouts import components, text
 from layouts.admin import frame
 from layouts.components import Piece
-from layouts.state import desk, rows, who
+from layouts.state import desk, now, rows, who
 
 LEDE = "Những việc cần người có quyền quyết định. Mỗi việc đều ghi vào nhật ký, kèm người và lý do."
 
@@ -53,12 +56,38 @@ def _readings() -> Piece:
 
 
 def _packs() -> Piece:
-    """When the last edition of each pack was made, and whether a letter of it failed."""
+    """When the last edition of each pack was made, whether a letter of it failed, where it lies,
+    when the next is due, and how to make one now."""
     told = [_edition(one) for one in health.packs(desk().store)]
     return components.card(
         "Gói gửi định kỳ",
         *[html.P(words, className="says") for words in told or ["Chưa có gói nào được làm."]],
+        *[html.P(_planned(one), className="under planned-pack") for one in _declared()],
     )
+
+
+def _declared() -> tuple[Pack, ...]:
+    """The packs of this deployment, ours where it declares none; nothing of a file with faults,
+    which ``ioc check`` tells."""
+    catalogue = desk().store.catalogue
+    known = {"targets": catalogue.targets, "sectors": catalogue.sectors}
+    try:
+        return packs.load(desk().settings.config, org_units=desk().orgunits, **known)
+    except ConfigError:
+        return ()
+
+
+def _planned(pack: Pack) -> list[Piece]:
+    """Gói số liệu tuần (tuan): lần tới 06:30 30/11/2026, vào thư mục …; làm ngay: ioc pack …"""
+    home_ = (pack.folder or desk().settings.data / "packs" / pack.name).absolute()
+    mail = f", gửi {len(pack.mail)} địa chỉ thư" if pack.mail else ""
+    return [
+        f"{pack.title} ({pack.name}): lần tới {text.minute(pack.following(now()))}{mail}, vào thư"
+        " mục ",
+        html.Code(str(home_), className="place"),
+        ". Làm ngay: ",
+        html.Code(f"ioc pack {pack.name} --now"),
+    ]
 
 
 def _edition(one: Any) -> str:
