@@ -348,7 +348,7 @@ def test_the_links_of_the_example_stay_with_it(reader):
 
 def test_an_indicator_shows_the_open_target_with_its_pace_when_asked(reader):
     page = reader.read(indicator.layout, key="I07c", plan=NAME)
-    assert "Mục tiêu số 3 · VD03 · I07c" in page
+    assert "Mục tiêu ví dụ số 3 · VD03 · I07c" in page
     assert EXAMPLE in page
     assert "cần +0,5 điểm/tháng" in page
     assert "thẳng từ 50,0 % ngày 31/12/2025 đến 80 % ngày 31/12/2030" in page
