@@ -24,6 +24,7 @@ from layouts import calibration, forecastcard, indicator, state, view
 from tests.worlds import ADMIN, MEETINGS, STAFF, reading, rows, share
 
 pytest_plugins = ["tests.worlds"]
+pytestmark = pytest.mark.timeout(400)  # five years on PostgreSQL take a busy machine minutes
 MEETINGS_OF = "meetings_department_paperless meetings_department_total"
 STAFF_OF = "staff_with_computer staff_professional"
 END = datetime(2024, 6, 30, 17, tzinfo=UTC)

@@ -71,7 +71,14 @@ def forget(world: World) -> None:
 @pytest.fixture
 def clock(lived: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Every part of the product reads the world's clock."""
-    for module in ("kpi.editions", "layouts.web.api", "connectors.packs", "kpi.answer", "app"):
+    for module in (
+        "kpi.editions",
+        "layouts.web.api",
+        "connectors.packs",
+        "kpi.answer",
+        "app",
+        "layouts.web.exports",
+    ):
         monkeypatch.setattr(f"{module}.right_now", lambda: lived.now, raising=False)
     return lived
 

@@ -232,7 +232,8 @@ def choose(ticked: Any, units: Any, asked: Any) -> Any:
 
 
 def _flat(lists: Any) -> list[str]:
-    return [str(one) for some in lists or [] for one in some or []]
+    some = lists if isinstance(lists, list) else []
+    return [str(one) for each in some if isinstance(each, list) for one in each]
 
 
 def chosen(view: Explore, keys: list[str], units: list[str]) -> Explore:
