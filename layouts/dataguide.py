@@ -76,7 +76,7 @@ def _start(home: str, closed: bool) -> Piece:
             "import pandas as pd",
             *([key] if closed else []),
             f'url = "{home}{CSV}"',
-            f"table = pd.read_csv(url{options})",
+            f'table = pd.read_csv(url, dtype={{"code": str}}{options})  # mã giữ số 0 ở đầu',
         ),
         html.P([
             "Bản mô tả cho máy đọc (OpenAPI 3.1): ",

@@ -182,7 +182,7 @@ def test_a_side_car_describes_the_very_bytes_of_its_file_whatever_comes_later(
     if kind == "csv" and question in EXPORTS:
         ids = {row["definition"] for row in parsed(exported.data)} - {""}
         assert set(before["definitions"]) == ids
-    assert before["exporter"] and before["exported_at"].endswith("+07:00")
+    assert before["exporter"] and before["described_at"].endswith("+07:00")
 
 
 def test_the_file_alone_says_how_to_ask_for_it_again(get):
@@ -485,3 +485,21 @@ def test_a_cache_in_redis_without_its_client_is_refused_in_words():
         pytest.skip("the client is installed")
     with pytest.raises(IocError, match="IOC_CACHE_URL"):
         cache.install(flask.Flask("x"), "redis://127.0.0.1:1/0")
+
+
+@pytest.mark.parametrize(
+    "text", ["1990-01-01", "0001-01-01", "1989-06-30", "9999-12-31", "1999-12-31T00:00:00%2B07:00"]
+)
+def test_an_instant_out_of_range_is_refused_with_one_range(get, text):
+    said = get(f"/api/v1/standings.json?as_of={text}").json["detail"]
+    assert said == "as_of: phải từ năm 2000 đến bây giờ."
+
+
+def test_a_day_that_is_none_is_refused_with_every_form_that_a_period_takes(get):
+    said = get("/api/v1/values.json?from=2025-02-30").json["detail"]
+    assert said.endswith("(2025, 2025-Q2, 2025-06, 2025-06-30).")
+
+
+def test_large_numbers_of_a_refusal_have_their_points(get):
+    assert "5.016.022 dòng, quá 1.000.000 dòng" in files._too_many(5_016_022).detail
+    assert "9.999.999" in get("/api/v1/values.json?limit=9999999").json["detail"]

@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -441,7 +442,7 @@ def test_a_side_car_says_all_that_a_reader_needs(get):
     assert {row["indicator"] for row in told["indicators"]} >= {"I02a", "I02b"}
     assert told["definitions"] and told["runs"] and told["read_sources"]
     assert told["licence"].startswith("DỮ LIỆU MẪU") and told["sample_data"] == "DỮ LIỆU MẪU"
-    assert told["exporter"] and told["exported_at"].endswith("+07:00")
+    assert told["exporter"] and told["described_at"].endswith("+07:00")
     columns = {field["name"]: field for field in told["resources"][0]["schema"]["fields"]}
     words = {word["value"]: word["label"] for word in columns["status"]["categories"]}
     assert words["met"] == "Đạt" and words["no_source"] == "Chưa có nguồn"
@@ -699,3 +700,21 @@ def test_a_unit_whose_name_is_a_formula_leaves_a_workbook_unchanged_and_inert(
     head, row = cells_of(data)
     found = dict(zip(head, row, strict=True))
     assert found["name"] == name and found["code"] == "00450"
+
+
+def test_a_workbook_heads_no_two_columns_of_a_register_alike(get):
+    lines = cells_of(get("/api/v1/standings.xlsx?target=T02b").data, 1)
+    heads = [a for blank, a in pairwise(lines) if not any(blank)]
+    assert len(heads) == 4
+    for head in heads:
+        named = [cell for cell in head if cell]
+        assert len(named) == len(set(named)), named
+    assert any("Định nghĩa" in head and "Phiên bản định nghĩa" in head for head in heads)
+
+
+def test_the_run_of_a_figure_is_called_the_newest_of_its_source_and_that_of_evidence_its_own():
+    newest = "Lần thu thập mới nhất của nguồn đến thời điểm ấy"
+    titles = {q: fields.fields(q, ["run"])[0]["title"] for q in ("standings", "values", "pivot")}
+    assert set(titles.values()) == {newest}
+    for question in ("runs", "rejections", "lineage", "revisions", "changes"):
+        assert fields.fields(question, ["run"])[0]["title"] != newest

@@ -203,6 +203,7 @@ def test_the_page_leads_from_nothing_to_a_first_answer(loaded, tmp_path, get):
     assert get(address).json["rows"]
     [pandas] = [one for one in code if "read_csv" in one]
     compile(pandas, "example", "exec")
+    assert 'dtype={"code": str}' in pandas
     url = re.search(r'url = "http://127\.0\.0\.1:8050(\S+)"', pandas)[1]
     assert len(test_downloads.parsed(get(url).data)) == 12
     hrefs = {one.href for one in found(page, "A")}

@@ -128,7 +128,7 @@ def _side_car(file: File, now: datetime, note: Note) -> Response:
     document = file.side_car() | {
         "permalink": urljoin(request.url_root, file.asked.address(file.kind)),
         "exporter": file.who.name,
-        "exported_at": instant(now),
+        "described_at": instant(now),
     }
     note(file.seen.count)
     return Response(orjson.dumps(document, option=orjson.OPT_INDENT_2), mimetype="application/json")

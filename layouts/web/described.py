@@ -138,8 +138,9 @@ def sheet(asked: Asked, told: Mapping[str, Any]) -> list[Sequence[Any]]:
         ("text_rule", "Cách ghi ô", told["text_rule"]),
         ("licence", "Sử dụng", told["licence"]),
         ("definitions", "Các phiên bản định nghĩa", ", ".join(told["definitions"])),
-        ("runs", "Các lần thu thập", _ranges(told["runs"])),
-        ("sha256", "Mã băm, người xuất, giờ xuất", "ở tệp mô tả: thêm manifest=1 vào địa chỉ"),
+        ("runs", "Lần thu thập mới nhất của các nguồn khi ấy", _ranges(told["runs"])),
+        ("lineage", "Lần đã đưa một số vào", "câu hỏi lineage của số ấy"),
+        ("sha256", "Mã băm, người hỏi, giờ hỏi", "ở tệp mô tả: thêm manifest=1 vào địa chỉ"),
         (),
         ("Cột", "Tên", "Kiểu", "Đơn vị", "Các giá trị"),
     ]

@@ -75,6 +75,7 @@ def save(
         "permalink": home.rstrip("/") + told["address"],
         "exporter": who.name,
         "exported_at": instant(now),
+        "described_at": instant(now),
     }
     path.with_name(path.name + BESIDE).write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     audit.write(store, "export", who, question, file=kind, filters=asked.filters, rows=told["rows"])

@@ -13,6 +13,7 @@ from itertools import chain, islice
 from typing import Any
 
 from ioc.principal import Principal
+from layouts import text
 from layouts.web import described, downloads, workbook
 from layouts.web.dialect import dialect_of, instant
 from layouts.web.fields import fields
@@ -150,7 +151,7 @@ class File:
             skipped = max(0, skipped - len(block))
             if len(some) > left and asked.limit is None:
                 # of a CSV much may have left: then the answer breaks off and is no whole file
-                raise Problem(413, f"Hơn {WHOLE} dòng của một tệp: hãy lọc hẹp hơn.")
+                raise Problem(413, f"Hơn {text.number(WHOLE)} dòng của một tệp: hãy lọc hẹp hơn.")
             if some:
                 yield some[:left]
             left -= len(some)
@@ -216,4 +217,7 @@ def without(asked: Asked, name: str) -> Asked:
 
 
 def _too_many(count: int) -> Problem:
-    return Problem(413, f"{count} dòng, quá {WHOLE} dòng của một tệp: hãy lọc hẹp hơn.")
+    return Problem(
+        413,
+        f"{text.number(count)} dòng, quá {text.number(WHOLE)} dòng của một tệp: hãy lọc hẹp hơn.",
+    )

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from ioc.model import Level
 from ioc.period import GRAINS, LOCAL, Period, local_date
 from kpi import query
+from layouts.text import number
 from layouts.web.dialect import DECIMALS, SEPARATORS
 from layouts.web.problems import Problem
 
@@ -20,6 +21,9 @@ ROOT = "/api/v1"
 WHOLE = 1_000_000
 """Rows of one file: over it an export is refused, never cut short."""
 
+FIRST_YEAR = 2000
+"""Of an instant of knowledge."""
+_KNOWN = f"phải từ năm {FIRST_YEAR} đến bây giờ"
 FLAGS = ("download", "manifest", "open", "overdue", "located")
 DIALECT = {"separator": SEPARATORS, "decimal": DECIMALS}
 KINDS = ("csv", "json", "xlsx")
@@ -181,7 +185,9 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             try:
                 return Period.parse(text)
             except ValueError as error:
-                raise _bad(name, f"{text!r} không phải kỳ (2025, 2025-Q2, 2025-06)") from error
+                raise _bad(
+                    name, f"{text!r} không phải kỳ (2025, 2025-Q2, 2025-06, 2025-06-30)"
+                ) from error
         case "on":
             return _date(name, text)
         case "as_of" | "since":
@@ -200,7 +206,9 @@ def _value(name: str, text: str, store: Any, now: datetime) -> Any:
             if not re.fullmatch(r"[0-9]{1,9}", text) or (name == "limit" and int(text) == 0):
                 raise _bad(name, f"{text!r} không phải số nguyên dương")
             if name == "limit" and int(text) > WHOLE:
-                raise _bad(name, f"{text} quá {WHOLE} dòng của một tệp", "range")
+                raise _bad(
+                    name, f"{number(int(text))} quá {number(WHOLE)} dòng của một tệp", "range"
+                )
             return int(text)
     return [part.strip() for part in text.split(",")]  # a source: one that is gone has rows too
 
@@ -211,8 +219,12 @@ def as_of(text: str, now: datetime, name: str = "as_of") -> datetime:
     An address decodes ``+07:00`` to `` 07:00``: both are read.
     """
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        instant = Period.of("day", _date(name, text)).ends_at
-        if instant > now >= Period.of("day", _date(name, text)).starts_at:
+        asked = _day(name, text)
+        if not FIRST_YEAR <= asked.year <= local_date(now).year:
+            raise _bad(name, _KNOWN, "range")
+        day = Period.of("day", asked)
+        instant = day.ends_at
+        if instant > now >= day.starts_at:
             return now
     else:
         try:
@@ -222,8 +234,8 @@ def as_of(text: str, now: datetime, name: str = "as_of") -> datetime:
             raise _bad(name, f"{text!r} không phải thời điểm ISO 8601") from error
         if instant.tzinfo is None:
             raise _bad(name, "thiếu múi giờ, ví dụ 2025-06-30T17:00:00+07:00", "zone")
-    if instant > now or instant.year < 2000:
-        raise _bad(name, "phải từ năm 2000 đến bây giờ", "range")
+    if instant > now or instant.year < FIRST_YEAR:
+        raise _bad(name, _KNOWN, "range")
     return instant
 
 
@@ -293,11 +305,15 @@ def _listed(name: str, text: str, allowed: Any, what: str) -> list[str]:
     return list(dict.fromkeys(asked))
 
 
-def _date(name: str, text: str) -> date:
+def _day(name: str, text: str) -> date:
     try:
-        found = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  a calendar day
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  a calendar day
     except ValueError as error:
         raise _bad(name, f"{text!r} không phải ngày (2025-06-30)") from error
+
+
+def _date(name: str, text: str) -> date:
+    found = _day(name, text)
     if not 1990 <= found.year <= 2060:
         raise _bad(name, f"{text!r} nằm ngoài các năm 1990–2060", "range")
     return found

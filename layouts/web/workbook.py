@@ -20,6 +20,7 @@ from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from ioc.period import LOCAL
+from layouts.text import number as spelt
 from layouts.web.downloads import TAIL
 from layouts.web.problems import Problem
 
@@ -117,7 +118,7 @@ def _fill(table: Sheet, rows: Iterable[tuple], write: Write, tail: Callable[[], 
     letters: list[str] = []
     for number, row in enumerate(rows, 1):
         if number >= MOST_ROWS:
-            raise _too_long(f"hơn {MOST_ROWS - 1} dòng")
+            raise _too_long(f"hơn {spelt(MOST_ROWS - 1)} dòng")
         if end is None:
             end = tail()
             letters = [xl_col_to_name(at) for at in range(len(row) + len(end))]
