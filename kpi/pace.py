@@ -37,7 +37,10 @@ def value(numerator: Number, denominator: Number, factor: float = 100) -> float 
     ):
         return numerator * factor / denominator
     found = ratio(numerator, denominator, factor)
-    return None if found is None else float(found)
+    try:
+        return None if found is None else float(found)
+    except OverflowError:  # beyond every float: no figure of anything
+        return None
 
 
 def missing_count(

@@ -1,5 +1,6 @@
 """Pace: exact operators, statuses in their order, pace lines, months left and freshness."""
 
+import sys
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -255,6 +256,7 @@ def test_a_figure_of_unknown_age_is_stale():
     assert pace.freshness(now, *pace.reading_limits(None)) is Freshness.stale
 
 
+FARTHEST = Fraction(sys.float_info.max)
 numbers = st.one_of(
     st.integers(0, 10**15),
     st.integers(0, 10**6).map(float),
@@ -266,4 +268,9 @@ numbers = st.one_of(
 @given(numbers, numbers, st.sampled_from([1, 100, 1000, 0.5, 100.0]))
 def test_a_value_is_the_float_nearest_to_its_exact_ratio(numerator, denominator, factor):
     exact = pace.ratio(numerator, denominator, factor)
-    assert pace.value(numerator, denominator, factor) == (None if exact is None else float(exact))
+    nearest = None if exact is None or abs(exact) > FARTHEST else float(exact)
+    assert pace.value(numerator, denominator, factor) == nearest
+
+
+def test_a_ratio_beyond_every_float_is_no_figure():
+    assert pace.value(1e9, 5e-324) is None
