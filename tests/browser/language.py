@@ -28,9 +28,9 @@ NAMES = frozenset(
 ABBREVIATION = re.compile(r"[A-Z][a-z]?[A-Z][A-Za-z]*")
 """UBND, CBCCVC, SNgV, TTr: org units."""
 NO_WORD = re.compile(
-    r"N/A|\bphím [A-Z]\b|(?<!\S)/[a-z?]\S*|\S*\d\S*|https?://\S+|\S+\.(?:csv|xlsx|json)\b"
+    r"\bioc pack \S+ --now\b|N/A|\bphím [A-Z]\b|(?<!\S)/[a-z?]\S*|\S*\d\S*|https?://\S+|\S+\.(?:csv|xlsx|json)\b"
 )
-"""Keys, addresses, numbers and files."""
+"""A command as it is typed, keys, addresses, numbers and files."""
 WORD = re.compile(r"[^\W\d_]+(?:_[^\W\d_]+)*")
 
 
