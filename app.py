@@ -13,7 +13,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 SANDBOX = "IOC_WITH_SANDBOX"
 WORKERS, THREADS, GRACEFUL = 2, 128, 3
-DRAWING = 300  # seconds that a pack may take to be drawn
 
 INDEX = """<!DOCTYPE html>
 <html lang="vi">
@@ -446,6 +444,7 @@ def web(settings: Settings, _arguments: argparse.Namespace) -> int:
 def poll(settings: Settings, arguments: argparse.Namespace) -> int:
     """Poll all sources on schedule, or one of them once."""
     from connectors import packs, poller, schedule
+    from connectors.drawing import Drawing
     from kpi import configversions, health
 
     sources = load_sources(settings)
@@ -456,7 +455,7 @@ def poll(settings: Settings, arguments: argparse.Namespace) -> int:
         raise IocError("--confirm phải có tên một nguồn")
     if arguments.source is None:
         _await_sandbox(settings)
-        drawing = _Drawing()
+        drawing = Drawing(ROOT / "app.py")
         desk = packs.Desk(load_packs(settings), settings, drawing)
         try:
             schedule.run(store, sources, settings, packs=desk)
@@ -479,36 +478,6 @@ def poll(settings: Settings, arguments: argparse.Namespace) -> int:
         for one in (done, *given):
             print(json.dumps(one, ensure_ascii=False, indent=2, default=str))
     return 0 if done.get("outcome") in ("ok", "empty") else 1
-
-
-class _Drawing:
-    """Draws packs in a program of its own: the poller carries no screens."""
-
-    def __init__(self) -> None:
-        self._child: subprocess.Popen[str] | None = None
-        self._stopped = False
-
-    def __call__(self, name: str, edition: int) -> str:
-        """Make an edition; why it could not be made, empty where it could."""
-        command = [sys.executable, str(ROOT / "app.py"), "pack", name, "--edition", str(edition)]
-        env = {key: value for key, value in os.environ.items() if key != PARENT}
-        if self._stopped:
-            return "bộ thu thập đang dừng"
-        with subprocess.Popen(command, env=env, text=True, stderr=subprocess.PIPE) as self._child:
-            try:
-                _, said = self._child.communicate(timeout=DRAWING)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-                return f"vẽ quá {DRAWING} giây"
-        return (
-            "" if self._child.returncode == 0 else (said.strip() or "chương trình vẽ dừng")[-400:]
-        )
-
-    def stop(self) -> None:
-        """End what is being drawn; its slot is made after the next start."""
-        self._stopped = True
-        if self._child is not None and self._child.poll() is None:
-            self._child.kill()
 
 
 def pack(settings: Settings, asked: argparse.Namespace) -> int:

@@ -763,13 +763,14 @@ def test_the_command_lists_makes_once_and_makes_more_by_hand(
 def test_the_poller_has_packs_drawn_by_a_program_of_their_own(
     tmp_path, monkeypatch, catalogue, orgunits
 ):
+    from connectors.drawing import Drawing
     from kpi.store import open_store
 
     monkeypatch.setenv("IOC_DATA", str(tmp_path))
     store = open_store(f"sqlite:///{tmp_path}/ioc.sqlite", catalogue, orgunits)
     now = datetime.now(UTC)
     number = editions.by_hand(store, "tuan", now)
-    drawing_ = program._Drawing()
+    drawing_ = Drawing(program.ROOT / "app.py")
     assert drawing_("tuan", number) == ""
     assert editions.edition(store, number).state == "made"
     assert "không chờ làm" in drawing_("tuan", number), "an edition is made once"
